@@ -1,0 +1,212 @@
+//! Makes the [`Config`] of what stands in the file, and gathers all that is wrong with it.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::Path;
+use std::thread;
+
+use toml::Spanned;
+
+use super::fault::{Fault, Refused, Severity};
+use super::raw::{Raw, RawClients, RawLog};
+use super::setting::{Given, Setting};
+use super::source::Source;
+use super::{Config, routes, upstreams};
+use crate::access_log::Destination;
+use crate::front::Clients;
+
+/// Makes the whole configuration; `file` is what relative folders begin beside.
+pub(super) fn config(raw: Raw, source: &Source<'_>, file: &Path) -> Result<Config, Refused> {
+    let mut faults = Faults {
+        source,
+        found: Vec::new(),
+    };
+    let Raw {
+        listen,
+        admin,
+        admin_token_file,
+        threads,
+        clients,
+        tls,
+        log,
+        routes,
+        upstreams,
+    } = raw;
+    faults.take(admin_token_file);
+    faults.take(tls);
+    let listen = listeners(listen, &mut faults);
+    let names: Vec<_> = upstreams.keys().cloned().map(Spanned::into_inner).collect();
+    let scope = routes::Scope {
+        upstreams: &names,
+        file,
+    };
+    let config = Config {
+        admin: admin_listener(admin, &listen, &mut faults),
+        listen,
+        threads: faults
+            .take(threads)
+            .and_then(|threads| NonZeroUsize::new(usize::try_from(threads).ok()?))
+            .unwrap_or_else(one_per_core),
+        clients: self::clients(clients, &mut faults),
+        access_log: access_log(log, &mut faults),
+        routes: routes::routes(routes, &scope, &mut faults),
+        upstreams: upstreams::upstreams(upstreams, &mut faults),
+    };
+    if faults.found.is_empty() {
+        Ok(config)
+    } else {
+        Err(faults.found.into())
+    }
+}
+
+/// All that is wrong so far.
+pub(super) struct Faults<'s> {
+    source: &'s Source<'s>,
+    found: Vec<Fault>,
+}
+
+impl Faults<'_> {
+    /// Notes what is wrong with the value at this place.
+    pub(super) fn add(&mut self, at: &Range<usize>, sentence: impl Into<String>) {
+        self.found.push(self.source.error(at, sentence.into()));
+    }
+
+    /// Notes that a key of the table at this place is missing; no place is the top of the file.
+    pub(super) fn missing(&mut self, table: Option<&Range<usize>>, key: &str, expected: &str) {
+        let table = table.map_or("", |at| self.source.key(at.start));
+        let dot = if table.is_empty() { "" } else { "." };
+        let key = format!("{table}{dot}{key}");
+        let sentence = format!("missing: expected {expected}");
+        self.found
+            .push(self.source.about(&key, sentence, Severity::Error));
+    }
+
+    /// Returns the value if one is there and right.
+    pub(super) fn take<S: Setting>(&mut self, given: Option<Given<S>>) -> Option<S::Value> {
+        self.take_at(given).map(|(value, _)| value)
+    }
+
+    /// The same with its place.
+    pub(super) fn take_at<S: Setting>(
+        &mut self,
+        given: Option<Given<S>>,
+    ) -> Option<(S::Value, Range<usize>)> {
+        let Given { at, value } = given?;
+        match value {
+            Ok(value) => Some((value, at)),
+            Err(sentence) => {
+                self.add(&at, sentence);
+                None
+            }
+        }
+    }
+
+    /// Puts the value in place of a default.
+    pub(super) fn set<S: Setting>(&mut self, target: &mut S::Value, given: Option<Given<S>>) {
+        if let Some(value) = self.take(given) {
+            *target = value;
+        }
+    }
+
+    /// Returns the line of a place, for a sentence that points to it from another one.
+    pub(super) fn line(&self, at: &Range<usize>) -> usize {
+        self.source.line(at.start)
+    }
+}
+
+fn listeners(
+    listen: Option<Spanned<Vec<Given<SocketAddr>>>>,
+    faults: &mut Faults<'_>,
+) -> Vec<SocketAddr> {
+    let Some(listen) = listen else {
+        return vec![SocketAddr::from(([0, 0, 0, 0], 8080))];
+    };
+    if listen.get_ref().is_empty() {
+        faults.add(
+            &listen.span(),
+            "expected at least one address such as \"0.0.0.0:8080\", got none",
+        );
+    }
+    let mut addresses = Vec::new();
+    for given in listen.into_inner() {
+        if let Some((address, at)) = faults.take_at(Some(given)) {
+            refuse_overlap(address, &at, &addresses, faults);
+            addresses.push(address);
+        }
+    }
+    addresses
+}
+
+fn admin_listener(
+    admin: Option<Given<SocketAddr>>,
+    listen: &[SocketAddr],
+    faults: &mut Faults<'_>,
+) -> Option<SocketAddr> {
+    let (address, at) = faults.take_at(admin)?;
+    if !address.ip().to_canonical().is_loopback() {
+        faults.add(
+            &at,
+            format!("expected a loopback address such as \"127.0.0.1:9090\", got \"{address}\""),
+        );
+    }
+    refuse_overlap(address, &at, listen, faults);
+    Some(address)
+}
+
+/// Two listeners on one port meet if they have the same address or one of them has all.
+fn refuse_overlap(
+    address: SocketAddr,
+    at: &Range<usize>,
+    others: &[SocketAddr],
+    faults: &mut Faults<'_>,
+) {
+    let meets = |other: &&SocketAddr| {
+        address.port() == other.port()
+            && address.port() != 0
+            && (address.ip() == other.ip()
+                || address.is_ipv4() == other.is_ipv4()
+                    && (address.ip().is_unspecified() || other.ip().is_unspecified()))
+    };
+    if let Some(other) = others.iter().find(meets) {
+        faults.add(
+            at,
+            format!(
+                "expected an address of its own, but \"{address}\" meets \"{other}\" in `listen`"
+            ),
+        );
+    }
+}
+
+fn one_per_core() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+fn clients(raw: RawClients, faults: &mut Faults<'_>) -> Clients {
+    let RawClients {
+        trusted_proxies,
+        header_timeout,
+        idle_timeout,
+        body_timeout,
+        max_connections,
+        max_connections_per_address,
+    } = raw;
+    faults.take(max_connections_per_address);
+    let mut clients = Clients::default();
+    faults.set(&mut clients.header_timeout, header_timeout);
+    faults.set(&mut clients.idle_timeout, idle_timeout);
+    faults.set(&mut clients.body_timeout, body_timeout);
+    if let Some(most) = faults.take(max_connections) {
+        clients.max_connections = usize::try_from(most).unwrap_or(usize::MAX);
+    }
+    clients.trusted_proxies = trusted_proxies
+        .into_iter()
+        .filter_map(|given| faults.take(Some(given)))
+        .collect();
+    clients
+}
+
+fn access_log(raw: RawLog, faults: &mut Faults<'_>) -> Destination {
+    let RawLog { access } = raw;
+    faults.take(access).unwrap_or(Destination::Stdout)
+}

@@ -1,0 +1,128 @@
+//! The configuration: a TOML file becomes a [`Config`] of types that cannot be wrong.
+//!
+//! Read once, before a port is bound: `source` parses the text into the structs of `raw`, whose
+//! values are of the kinds in `setting`; `build` and its neighbours make the types of the modules
+//! which act on them. All that is wrong is told at once, each with its line, its key and what was
+//! expected. `lint` says what is allowed but doubtful.
+
+mod build;
+mod fault;
+mod lint;
+mod raw;
+mod routes;
+mod setting;
+mod source;
+mod unbuilt;
+mod units;
+mod upstreams;
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::access_log::Destination;
+use crate::front::Clients;
+use crate::route::Matcher;
+use crate::upstream;
+
+pub use fault::{Fault, Refused, Severity};
+use source::Source;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where clients connect, at least one address. Default `0.0.0.0:8080`.
+    pub listen: Vec<SocketAddr>,
+    /// Where the status page is, always loopback. Default none: off.
+    pub admin: Option<SocketAddr>,
+    /// Worker threads. Default one per core.
+    pub threads: NonZeroUsize,
+    /// What clients may do and how long they may take.
+    pub clients: Clients,
+    /// Where the access log goes. Default stdout.
+    pub access_log: Destination,
+    /// At least one, no two alike, in the order of the file.
+    pub routes: Vec<Route>,
+    /// In the order of the file; every upstream that a route names is among them.
+    pub upstreams: Vec<upstream::Settings>,
+}
+
+/// Which requests, and where they go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route {
+    /// Which requests are meant.
+    pub matcher: Matcher,
+    /// What answers them.
+    pub target: Target,
+}
+
+/// What answers the requests of a route.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// The proxy itself, from a folder that was there when the configuration was read.
+    Files {
+        /// The folder.
+        root: PathBuf,
+    },
+    /// The servers of an upstream.
+    Upstream {
+        /// Its name.
+        name: Arc<str>,
+        /// The largest request body, in bytes. Default 1 MiB.
+        max_body: u64,
+    },
+}
+
+impl Config {
+    /// Reads a file.
+    pub fn load(file: &Path) -> Result<Self, Refused> {
+        Self::parse(&read(file)?, file)
+    }
+
+    /// Reads the text of a file, and looks whether the folders are there that it names.
+    ///
+    /// `file` stands in the messages, and relative folders begin beside it.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, Refused> {
+        let (source, raw) = Source::parse(file, text)?;
+        build::config(raw, &source, file)
+    }
+}
+
+/// Returns what is wrong with a file, or else what is doubtful in it; nothing if all is well.
+pub fn check(file: &Path) -> Vec<Fault> {
+    doubts(file).unwrap_or_else(Refused::into_faults)
+}
+
+fn doubts(file: &Path) -> Result<Vec<Fault>, Refused> {
+    let text = read(file)?;
+    let (source, raw) = Source::parse(file, &text)?;
+    let config = build::config(raw, &source, file)?;
+    let doubts = lint::doubts(&config).into_iter();
+    Ok(doubts
+        .map(|doubt| source.about(&doubt.key, doubt.sentence, Severity::Warning))
+        .collect())
+}
+
+fn read(file: &Path) -> Result<String, Fault> {
+    let refuse = |line, sentence| Fault::of_file(file, line, sentence);
+    let bytes = fs::read(file).map_err(|error| refuse(None, unreadable("file", &error)))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        refuse(Some(line), "the file is not UTF-8 text".to_owned())
+    })
+}
+
+/// Says in a sentence why a file or a folder cannot be used.
+fn unreadable(what: &str, error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => format!("there is no such {what}"),
+        ErrorKind::NotADirectory => "this is not a folder".to_owned(),
+        ErrorKind::IsADirectory => "this is a folder".to_owned(),
+        ErrorKind::PermissionDenied => format!("this process may not read the {what}"),
+        _ => format!("the {what} cannot be read: {error}"),
+    }
+}

@@ -1,0 +1,152 @@
+//! The configuration as it is written: every key of the product has its place here.
+//!
+//! A key that is not here is refused. What a value may be, its type in [`super::setting`] says; a
+//! key whose feature is not built yet has a type of [`super::unbuilt`]. [`super::build`] takes
+//! every struct apart field by field, so that no key can be read and then forgotten.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::setting::{
+    AccessLog, Flag, Folder, Given, HealthPath, Name, NumberUpTo, Period, Size, Whole,
+};
+use super::unbuilt::{BuiltMethod, NotBuilt, Off, OffMode, Zero, ZeroPeriod};
+use crate::route::{HostPattern, Prefix};
+use crate::upstream::Address;
+
+/// The whole file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Raw {
+    pub(super) listen: Option<Spanned<Vec<Given<SocketAddr>>>>,
+    pub(super) admin: Option<Given<SocketAddr>>,
+    pub(super) admin_token_file: Option<Given<NotBuilt>>,
+    pub(super) threads: Option<Given<Whole<0, 1024>>>,
+    #[serde(default)]
+    pub(super) clients: RawClients,
+    pub(super) tls: Option<Given<NotBuilt>>,
+    #[serde(default)]
+    pub(super) log: RawLog,
+    #[serde(default)]
+    pub(super) routes: Vec<Spanned<RawRoute>>,
+    #[serde(default)]
+    pub(super) upstreams: BTreeMap<Spanned<String>, Spanned<RawUpstream>>,
+}
+
+/// `[clients]`
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawClients {
+    #[serde(default)]
+    pub(super) trusted_proxies: Vec<Given<IpNet>>,
+    pub(super) header_timeout: Option<Given<Period>>,
+    pub(super) idle_timeout: Option<Given<Period>>,
+    pub(super) body_timeout: Option<Given<Period>>,
+    pub(super) max_connections: Option<Given<Whole<1, 1_000_000>>>,
+    pub(super) max_connections_per_address: Option<Given<Zero>>,
+}
+
+/// `[log]`
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawLog {
+    pub(super) access: Option<Given<AccessLog>>,
+}
+
+/// One of `[[routes]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawRoute {
+    pub(super) host: Option<Given<HostPattern>>,
+    pub(super) path: Option<Given<Prefix>>,
+    pub(super) files: Option<Given<Folder>>,
+    pub(super) cache_control: Option<Given<NotBuilt>>,
+    pub(super) fallback: Option<Given<NotBuilt>>,
+    pub(super) upstream: Option<Given<Name>>,
+    pub(super) max_body: Option<Given<Size>>,
+    pub(super) idempotency: Option<Given<OffMode>>,
+    pub(super) rate_limit: Option<Given<NotBuilt>>,
+    pub(super) websocket: Option<Given<Off>>,
+    pub(super) compress: Option<Given<Off>>,
+}
+
+/// One of `[upstreams.NAME]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawUpstream {
+    pub(super) method: Option<Given<BuiltMethod>>,
+    pub(super) servers: Option<Spanned<Vec<Spanned<RawServer>>>>,
+    pub(super) sticky: Option<Given<NotBuilt>>,
+    pub(super) hash: Option<Given<NotBuilt>>,
+    pub(super) resolve: Option<Given<Period>>,
+    pub(super) slow_start: Option<Given<ZeroPeriod>>,
+    pub(super) max_connections: Option<Given<Zero>>,
+    pub(super) queue: Option<Given<NotBuilt>>,
+    #[serde(default)]
+    pub(super) timeouts: RawTimeouts,
+    #[serde(default)]
+    pub(super) retry: RawRetry,
+    #[serde(default)]
+    pub(super) health: RawHealth,
+    #[serde(default)]
+    pub(super) eject: RawEject,
+    pub(super) tls: Option<Given<NotBuilt>>,
+}
+
+/// One of `servers`
+#[derive(Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table such as { address = \"api:8000\" }"
+)]
+pub(super) struct RawServer {
+    pub(super) address: Option<Given<Address>>,
+    pub(super) weight: Option<Given<Whole<0, 1000>>>,
+    pub(super) backup: Option<Given<Off>>,
+    pub(super) down: Option<Given<Flag>>,
+    pub(super) max_connections: Option<Given<Zero>>,
+}
+
+/// `timeouts` of an upstream
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawTimeouts {
+    pub(super) connect: Option<Given<Period>>,
+    pub(super) first_byte: Option<Given<Period>>,
+    pub(super) request: Option<Given<Period>>,
+    pub(super) idle: Option<Given<Period>>,
+    pub(super) keep_alive: Option<Given<Period>>,
+}
+
+/// `retry` of an upstream
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawRetry {
+    pub(super) tries: Option<Given<Whole<1, 16>>>,
+    pub(super) budget: Option<Given<NumberUpTo<10>>>,
+}
+
+/// `health` of an upstream
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawHealth {
+    pub(super) path: Option<Given<HealthPath>>,
+    pub(super) every: Option<Given<Period>>,
+    pub(super) timeout: Option<Given<Period>>,
+    pub(super) rise: Option<Given<Whole<1, 100>>>,
+    pub(super) fall: Option<Given<Whole<1, 100>>>,
+}
+
+/// `eject` of an upstream
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawEject {
+    pub(super) consecutive_5xx: Option<Given<Whole<1, 1000>>>,
+    pub(super) base: Option<Given<Period>>,
+    pub(super) cap: Option<Given<Period>>,
+    pub(super) at_most: Option<Given<NumberUpTo<1>>>,
+}

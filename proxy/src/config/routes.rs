@@ -1,0 +1,162 @@
+//! Makes the routes, and looks whether their folders are there.
+
+use std::collections::HashMap;
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+
+use super::build::Faults;
+use super::raw::RawRoute;
+use super::setting::{Folder, Given, Name};
+use super::{Route, Target, unreadable};
+use crate::route::{HostPattern, Matcher, Prefix};
+
+/// The largest request body where a route does not say: 1 MiB.
+const MAX_BODY: u64 = 1 << 20;
+
+/// What routes refer to.
+pub(super) struct Scope<'s> {
+    /// The names of the upstreams.
+    pub(super) upstreams: &'s [String],
+    /// The configuration file, beside which relative folders begin.
+    pub(super) file: &'s Path,
+}
+
+/// Makes the routes, at least one and no two alike.
+pub(super) fn routes(
+    raw: Vec<Spanned<RawRoute>>,
+    scope: &Scope<'_>,
+    faults: &mut Faults<'_>,
+) -> Vec<Route> {
+    if raw.is_empty() {
+        let expected = "at least one `[[routes]]` with `path` and `files` or `upstream`";
+        faults.missing(None, "routes", expected);
+    }
+    let mut lines = HashMap::new();
+    raw.into_iter()
+        .filter_map(|raw| route(raw, scope, &mut lines, faults))
+        .collect()
+}
+
+/// Makes one route; `lines` remembers where the earlier ones are.
+fn route(
+    raw: Spanned<RawRoute>,
+    scope: &Scope<'_>,
+    lines: &mut HashMap<Matcher, usize>,
+    faults: &mut Faults<'_>,
+) -> Option<Route> {
+    let table = raw.span();
+    let RawRoute {
+        host,
+        path,
+        files,
+        cache_control,
+        fallback,
+        upstream,
+        max_body,
+        idempotency,
+        rate_limit,
+        websocket,
+        compress,
+    } = raw.into_inner();
+    for later in [cache_control, fallback, rate_limit] {
+        faults.take(later);
+    }
+    faults.take(compress);
+    let matcher = matcher(host, path, &table, lines, faults);
+    let max_body = faults.take_at(max_body);
+    let only_upstream = [
+        max_body.as_ref().map(|(_, at)| at.clone()),
+        faults.take_at(idempotency).map(|(_, at)| at),
+        faults.take_at(websocket).map(|(_, at)| at),
+    ];
+    if files.is_some() {
+        for at in only_upstream.iter().flatten() {
+            faults.add(
+                at,
+                "not for a route with `files`, which takes no request body",
+            );
+        }
+    }
+    let target = match (files, upstream) {
+        (Some(files), None) => folder(files, scope, faults).map(|root| Target::Files { root }),
+        (None, Some(upstream)) => {
+            known_upstream(upstream, scope, faults).map(|name| Target::Upstream {
+                name: name.into(),
+                max_body: max_body.map_or(MAX_BODY, |(bytes, _)| bytes),
+            })
+        }
+        (Some(files), Some(_)) => {
+            faults.add(&files.at, "expected `files` or `upstream`, got both");
+            None
+        }
+        (None, None) => {
+            faults.missing(Some(&table), "upstream", "`files` or `upstream`");
+            None
+        }
+    };
+    Some(Route {
+        matcher: matcher?,
+        target: target?,
+    })
+}
+
+fn matcher(
+    host: Option<Given<HostPattern>>,
+    path: Option<Given<Prefix>>,
+    table: &Range<usize>,
+    lines: &mut HashMap<Matcher, usize>,
+    faults: &mut Faults<'_>,
+) -> Option<Matcher> {
+    if path.is_none() {
+        faults.missing(Some(table), "path", "a path such as \"/api\"");
+    }
+    let host = host.map(|host| faults.take(Some(host)));
+    let (path, at) = faults.take_at(path)?;
+    let matcher = match host {
+        None => Matcher::new(None, path),
+        Some(host) => Matcher::new(Some(host?), path),
+    };
+    match lines.get(&matcher) {
+        Some(first) => faults.add(
+            &at,
+            format!("expected a host and path of its own, but `{matcher}` is in line {first} too"),
+        ),
+        None => {
+            lines.insert(matcher.clone(), faults.line(&at));
+        }
+    }
+    Some(matcher)
+}
+
+fn known_upstream(
+    upstream: Given<Name>,
+    scope: &Scope<'_>,
+    faults: &mut Faults<'_>,
+) -> Option<String> {
+    let (name, at) = faults.take_at(Some(upstream))?;
+    if !scope.upstreams.contains(&name) {
+        let known = match scope.upstreams {
+            [] => "there is none".to_owned(),
+            names => format!("there is \"{}\"", names.join("\", \"")),
+        };
+        faults.add(
+            &at,
+            format!("expected the name of an upstream ({known}), got {name:?}"),
+        );
+    }
+    Some(name)
+}
+
+fn folder(files: Given<Folder>, scope: &Scope<'_>, faults: &mut Faults<'_>) -> Option<PathBuf> {
+    let (folder, at) = faults.take_at(Some(files))?;
+    let beside = scope.file.parent().unwrap_or(Path::new(""));
+    let root = beside.join(folder);
+    if let Err(error) = fs::read_dir(&root) {
+        let sentence = unreadable("folder", &error);
+        faults.add(&at, format!("{sentence}: {}", root.display()));
+    }
+    Some(root)
+}

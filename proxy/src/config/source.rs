@@ -1,0 +1,173 @@
+//! The text of a configuration and where each key stands in it.
+//!
+//! Serde tells an error by its place in the text, the settings keep theirs as a place too: here a
+//! place becomes a line and a key, and for [`super::lint`] a key becomes a line.
+
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer, Error};
+
+use super::fault::{Fault, Severity};
+use super::raw::Raw;
+
+/// A parsed file.
+pub(super) struct Source<'t> {
+    file: &'t Path,
+    text: &'t str,
+    entries: Vec<Entry>,
+}
+
+/// A key of the file, or an element of a list.
+struct Entry {
+    key: String,
+    name: Range<usize>,
+    value: Range<usize>,
+}
+
+impl<'t> Source<'t> {
+    /// Parses a text; the fault is the first one of syntax or of shape.
+    pub(super) fn parse(file: &'t Path, text: &'t str) -> Result<(Self, Raw), Fault> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut source = Self {
+            file,
+            text,
+            entries: Vec::new(),
+        };
+        source.enter("", table.get_ref());
+        if let Some(error) = errors.first() {
+            return Err(source.refused(error));
+        }
+        match Raw::deserialize(Deserializer::from(table)) {
+            Ok(raw) => Ok((source, raw)),
+            Err(error) => Err(source.refused(&error)),
+        }
+    }
+
+    /// An error about what stands at this place.
+    pub(super) fn error(&self, at: &Range<usize>, sentence: String) -> Fault {
+        Fault {
+            file: self.file.to_owned(),
+            line: Some(self.line(at.start)),
+            key: self.key(at.start).to_owned(),
+            sentence,
+            severity: Severity::Error,
+        }
+    }
+
+    /// A fault about a key, which stands in the line of what it belongs to if it is not there.
+    pub(super) fn about(&self, key: &str, sentence: String, severity: Severity) -> Fault {
+        let above = key
+            .match_indices(['.', '['])
+            .map(|(end, _)| &key[..end])
+            .chain([key]);
+        let nearest = above
+            .filter_map(|above| self.entries.iter().find(|entry| entry.key == above))
+            .next_back();
+        Fault {
+            file: self.file.to_owned(),
+            line: nearest.map(|entry| self.line(entry.name.start)),
+            key: key.to_owned(),
+            sentence,
+            severity,
+        }
+    }
+
+    /// The key whose name or value is at this place; empty if there is none.
+    pub(super) fn key(&self, place: usize) -> &str {
+        let at = |range: &Range<usize>| range.contains(&place);
+        self.entries
+            .iter()
+            .filter(|entry| at(&entry.name) || at(&entry.value))
+            .max_by_key(|entry| entry.key.len())
+            .map_or("", |entry| entry.key.as_str())
+    }
+
+    /// The line of a place, from 1.
+    pub(super) fn line(&self, place: usize) -> usize {
+        let before = self.text.bytes().take(place);
+        before.filter(|&byte| byte == b'\n').count() + 1
+    }
+
+    fn enter(&mut self, above: &str, table: &DeTable<'_>) {
+        for (name, value) in table {
+            let dot = if above.is_empty() { "" } else { "." };
+            let key = format!("{above}{dot}{}", name.get_ref().escape_debug());
+            self.enter_value(key, name.span(), value);
+        }
+    }
+
+    fn enter_value(&mut self, key: String, name: Range<usize>, value: &Spanned<DeValue<'_>>) {
+        match value.get_ref() {
+            DeValue::Table(table) => self.enter(&key, table),
+            DeValue::Array(list) => {
+                for (index, element) in list.iter().enumerate() {
+                    self.enter_value(format!("{key}[{index}]"), element.span(), element);
+                }
+            }
+            _ => {}
+        }
+        self.entries.push(Entry {
+            key,
+            name,
+            value: value.span(),
+        });
+    }
+
+    fn refused(&self, error: &Error) -> Fault {
+        let Some(at) = error.span() else {
+            return Fault::of_file(self.file, None, plain(error.message()));
+        };
+        let mut fault = self.error(&at, plain(error.message()));
+        if error.message() == "duplicate key" {
+            fault.sentence = "expected each key once".to_owned();
+            fault.key = self.repeated(&at);
+        }
+        fault
+    }
+
+    /// The full key of a name that stands twice, of which only the first is among the entries.
+    fn repeated(&self, at: &Range<usize>) -> String {
+        let name = self.text.get(at.clone()).unwrap_or_default();
+        let before = self
+            .entries
+            .iter()
+            .filter(|entry| entry.name.start < at.start)
+            .max_by_key(|entry| entry.name.start)
+            .map_or("", |entry| entry.key.as_str());
+        before
+            .rmatch_indices('.')
+            .map(|(end, _)| format!("{}{name}", &before[..=end]))
+            .find(|key| self.entries.iter().any(|entry| entry.key == *key))
+            .unwrap_or_else(|| name.to_owned())
+    }
+}
+
+/// Says what serde and the TOML parser say as the rest of the configuration does.
+fn plain(message: &str) -> String {
+    let message = message.replace(['\n', '\r'], " ");
+    let message = message.replace("a sequence", "a list");
+    if let Some(expected) = message.strip_prefix("unknown field ") {
+        let expected = expected.split_once(", ").map_or("", |(_, rest)| rest);
+        return format!("there is no such key here, {expected}");
+    }
+    let types = message
+        .strip_prefix("invalid type: ")
+        .and_then(|rest| rest.split_once(", expected "));
+    match types {
+        Some((got, "any valid TOML value")) => {
+            format!("expected a number that fits into 64 bits, got {got}")
+        }
+        Some((got, expected)) => {
+            let got = match got {
+                "sequence" => "a list",
+                "map" => "a table",
+                got => got.strip_prefix("string ").unwrap_or(got),
+            };
+            format!("expected {expected}, got {got}")
+        }
+        None => message,
+    }
+}

@@ -1,0 +1,203 @@
+//! Makes the settings of the upstreams.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::build::Faults;
+use super::raw::{RawEject, RawHealth, RawRetry, RawServer, RawTimeouts, RawUpstream};
+use super::setting::Name;
+use crate::retry;
+use crate::upstream::{Address, EjectSettings, HealthSettings, ServerSettings, Settings, Timeouts};
+
+/// How often names are asked where an upstream does not say.
+const RESOLVE: Duration = Duration::from_secs(1);
+
+/// Makes the settings of all upstreams, in the order of the file.
+pub(super) fn upstreams(
+    raw: BTreeMap<Spanned<String>, Spanned<RawUpstream>>,
+    faults: &mut Faults<'_>,
+) -> Vec<Settings> {
+    let mut raw: Vec<_> = raw.into_iter().collect();
+    raw.sort_by_key(|(name, _)| name.span().start);
+    raw.into_iter()
+        .map(|(name, raw)| upstream(&name, raw, faults))
+        .collect()
+}
+
+fn upstream(
+    name: &Spanned<String>,
+    raw: Spanned<RawUpstream>,
+    faults: &mut Faults<'_>,
+) -> Settings {
+    let table = name.span();
+    let RawUpstream {
+        method,
+        servers,
+        sticky,
+        hash,
+        resolve,
+        slow_start,
+        max_connections,
+        queue,
+        timeouts,
+        retry,
+        health,
+        eject,
+        tls,
+    } = raw.into_inner();
+    for later in [sticky, hash, queue, tls] {
+        faults.take(later);
+    }
+    faults.take(method);
+    faults.take(slow_start);
+    faults.take(max_connections);
+    if let Err(sentence) = Name::check(name.get_ref()) {
+        faults.add(&table, sentence);
+    }
+    if servers.is_none() {
+        let expected = "a list such as [{ address = \"api:8000\" }]";
+        faults.missing(Some(&table), "servers", expected);
+    }
+    Settings {
+        name: name.get_ref().as_str().into(),
+        servers: servers.map_or(Vec::new(), |list| self::servers(list, faults)),
+        resolve: faults.take(resolve).unwrap_or(RESOLVE),
+        timeouts: self::timeouts(timeouts, faults),
+        retry: self::retry(retry, faults),
+        health: self::health(health, faults),
+        eject: self::eject(eject, faults),
+    }
+}
+
+fn servers(list: Spanned<Vec<Spanned<RawServer>>>, faults: &mut Faults<'_>) -> Vec<ServerSettings> {
+    let at = list.span();
+    let list = list.into_inner();
+    if list.is_empty() {
+        faults.add(&at, "expected at least one server, got none");
+        return Vec::new();
+    }
+    let whole = list.len();
+    let mut lines = HashMap::new();
+    let servers: Vec<_> = list
+        .into_iter()
+        .filter_map(|raw| server(raw, &mut lines, faults))
+        .collect();
+    if servers.len() == whole && servers.iter().all(|server| server.weight == 0) {
+        faults.add(
+            &at,
+            "expected a weight above 0 for at least one server, got 0 for all",
+        );
+    }
+    servers
+}
+
+/// Makes one server; `lines` remembers where the earlier ones are.
+fn server(
+    raw: Spanned<RawServer>,
+    lines: &mut HashMap<Address, usize>,
+    faults: &mut Faults<'_>,
+) -> Option<ServerSettings> {
+    let table: Range<usize> = raw.span();
+    let RawServer {
+        address,
+        weight,
+        backup,
+        down,
+        max_connections,
+    } = raw.into_inner();
+    faults.take(backup);
+    faults.take(max_connections);
+    if address.is_none() {
+        let expected = "host:port, unix:/path.sock or unix:/folder/*.sock";
+        faults.missing(Some(&table), "address", expected);
+    }
+    let weight = weight.map_or(Some(1), |weight| faults.take(Some(weight)));
+    let down = faults.take(down).unwrap_or(false);
+    let (address, at) = faults.take_at(address)?;
+    match lines.get(&address) {
+        Some(first) => faults.add(
+            &at,
+            format!("expected each server once, but \"{address}\" is in line {first} too"),
+        ),
+        None => {
+            lines.insert(address.clone(), faults.line(&at));
+        }
+    }
+    Some(ServerSettings {
+        address,
+        weight: weight?,
+        down,
+    })
+}
+
+fn timeouts(raw: RawTimeouts, faults: &mut Faults<'_>) -> Timeouts {
+    let RawTimeouts {
+        connect,
+        first_byte,
+        request,
+        idle,
+        keep_alive,
+    } = raw;
+    let mut timeouts = Timeouts::default();
+    faults.set(&mut timeouts.connect, connect);
+    faults.set(&mut timeouts.first_byte, first_byte);
+    faults.set(&mut timeouts.request, request);
+    faults.set(&mut timeouts.idle, idle);
+    faults.set(&mut timeouts.keep_alive, keep_alive);
+    timeouts
+}
+
+fn retry(raw: RawRetry, faults: &mut Faults<'_>) -> retry::Policy {
+    let RawRetry { tries, budget } = raw;
+    let mut retry = retry::Policy::default();
+    faults.set(&mut retry.tries, tries);
+    faults.set(&mut retry.budget, budget);
+    retry
+}
+
+fn health(raw: RawHealth, faults: &mut Faults<'_>) -> HealthSettings {
+    let RawHealth {
+        path,
+        every,
+        timeout,
+        rise,
+        fall,
+    } = raw;
+    let mut health = HealthSettings {
+        path: faults.take(path),
+        ..HealthSettings::default()
+    };
+    faults.set(&mut health.every, every);
+    faults.set(&mut health.timeout, timeout);
+    faults.set(&mut health.rise, rise);
+    faults.set(&mut health.fall, fall);
+    health
+}
+
+fn eject(raw: RawEject, faults: &mut Faults<'_>) -> EjectSettings {
+    let RawEject {
+        consecutive_5xx,
+        base,
+        cap,
+        at_most,
+    } = raw;
+    let given = base.as_ref().or(cap.as_ref()).map(|given| given.at.clone());
+    let mut eject = EjectSettings::default();
+    faults.set(&mut eject.consecutive_5xx, consecutive_5xx);
+    faults.set(&mut eject.base, base);
+    faults.set(&mut eject.cap, cap);
+    faults.set(&mut eject.at_most, at_most);
+    if let Some(at) = given.filter(|_| eject.base > eject.cap) {
+        faults.add(
+            &at,
+            format!(
+                "expected `base` ({:?}) to be no longer than `cap` ({:?})",
+                eject.base, eject.cap
+            ),
+        );
+    }
+    eject
+}
