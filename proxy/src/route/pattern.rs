@@ -88,7 +88,9 @@ impl Prefix {
             let below = rest.strip_prefix('/')?;
             let end = below.find('/').unwrap_or(below.len());
             let segment = &below[..end];
-            if segment != wanted && !decoded(segment.as_bytes()).eq(wanted.bytes()) {
+            let is_encoded = segment.contains('%');
+            if segment != wanted && !(is_encoded && decoded(segment.as_bytes()).eq(wanted.bytes()))
+            {
                 return None;
             }
             rest = &below[end..];
