@@ -151,6 +151,7 @@ fn with(key: &str, value: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "there is no worker to block")]
 fn the_shipped_file_loads_and_is_beyond_doubt() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/proxy.toml");
     let folder = tempfile::tempdir().unwrap();

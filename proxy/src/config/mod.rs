@@ -108,6 +108,10 @@ fn doubts(file: &Path) -> Result<Vec<Fault>, Refused> {
 
 fn read(file: &Path) -> Result<String, Fault> {
     let refuse = |line, sentence| Fault::of_file(file, line, sentence);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the file is read before any thread exists"
+    )]
     let bytes = fs::read(file).map_err(|error| refuse(None, unreadable("file", &error)))?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];

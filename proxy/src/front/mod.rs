@@ -1,0 +1,238 @@
+//! The front: reads the head of each request itself, judges it, and hands the connection over.
+//!
+//! It stands before Pingora because Pingora repairs requests that must be refused, refuses some
+//! without a log line, and puts no deadline over a whole head. [`crate::head`] (pure) judges the
+//! bytes; a refusal is answered here; everything else goes on to [`crate::gateway`] through
+//! Pingora, which is handed exactly one request at a time by [`client::ClientStream`].
+
+pub mod body;
+pub mod client;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use ipnet::IpNet;
+use pingora_core::apps::{HttpServerApp, ReusedHttpStream};
+use pingora_core::protocols::Stream;
+use pingora_core::protocols::http::ServerSession;
+use pingora_proxy::HttpProxy;
+use tokio::io::AsyncWriteExt;
+use tokio::time::{sleep_until, timeout, timeout_at};
+
+use crate::access_log::{AccessLog, Entry, timestamp};
+use crate::drain::{Drain, Phase};
+use crate::gateway::Gateway;
+use crate::gateway::exchange::{Arrival, milliseconds};
+use crate::head::{self, Verdict};
+use crate::request_id;
+use crate::respond::{self, Failure};
+use body::BodyEnd;
+use client::ClientStream;
+
+/// How long a refused client may take to read the answer and to close.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The limits towards clients.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clients {
+    /// Networks whose `X-Forwarded-*` is believed. Default none.
+    pub trusted_proxies: Vec<IpNet>,
+    /// For a whole head, from its first byte. Default 10 s.
+    pub header_timeout: Duration,
+    /// Between two requests. Default 75 s.
+    pub idle_timeout: Duration,
+    /// Between two reads of a body. Default 30 s.
+    pub body_timeout: Duration,
+    /// Connections at the same time. Default 20 000.
+    pub max_connections: usize,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Self {
+            trusted_proxies: Vec::new(),
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(30),
+            max_connections: 20_000,
+        }
+    }
+}
+
+/// Serves client connections, one request after the other.
+#[derive(Clone)]
+pub struct Front {
+    /// What requests are handed over to.
+    pub proxy: Arc<HttpProxy<Gateway>>,
+    /// Limits towards clients.
+    pub clients: Clients,
+    /// Limits of a head.
+    pub limits: head::Limits,
+    /// Whether the proxy is stopping.
+    pub drain: Arc<Drain>,
+    /// Where refusals are noted.
+    pub access_log: Arc<AccessLog>,
+}
+
+/// What came of reading a head.
+enum Arrived {
+    Request(Box<head::Accepted>),
+    Refused(Box<head::Refused>),
+    Late,
+    Gone,
+}
+
+impl Front {
+    /// Serves a connection until one of the two sides ends it.
+    pub async fn serve(&self, stream: Stream, peer: Option<SocketAddr>) {
+        let client = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        let mut connection = Box::new(ClientStream::new(stream));
+        let mut patience = self.clients.header_timeout;
+        loop {
+            let Some(first_byte) = self.first_byte(&mut connection, patience).await else {
+                return;
+            };
+            let arrival = Arrival {
+                client,
+                at: first_byte,
+            };
+            let accepted = match self.read_head(&mut connection, first_byte).await {
+                Arrived::Request(accepted) => *accepted,
+                Arrived::Refused(refused) => {
+                    return self.refuse(connection, &arrival, *refused).await;
+                }
+                Arrived::Late => return self.refuse(connection, &arrival, late()).await,
+                Arrived::Gone => return,
+            };
+            let Some(next) = self.hand_over(connection, accepted, arrival).await else {
+                return;
+            };
+            connection = next;
+            patience = self.clients.idle_timeout;
+        }
+    }
+
+    /// Waits for the next request to begin; `None` when there will be none.
+    async fn first_byte(
+        &self,
+        connection: &mut ClientStream,
+        patience: Duration,
+    ) -> Option<Instant> {
+        if connection.ahead().is_empty() {
+            let read = tokio::select! {
+                biased;
+                read = timeout(patience, connection.read_more()) => read,
+                () = self.drain.reached(Phase::Closing) => return None,
+            };
+            if !matches!(read, Ok(Ok(bytes)) if bytes > 0) {
+                return None;
+            }
+        }
+        Some(Instant::now())
+    }
+
+    async fn read_head(&self, connection: &mut ClientStream, first_byte: Instant) -> Arrived {
+        let deadline = (first_byte + self.clients.header_timeout).into();
+        let mut reader = head::Reader::new(self.limits);
+        loop {
+            match reader.read(connection.ahead()) {
+                Verdict::Accepted(accepted) => return Arrived::Request(Box::new(accepted)),
+                Verdict::Refused(refused) => return Arrived::Refused(Box::new(refused)),
+                Verdict::Incomplete => {}
+            }
+            match timeout_at(deadline, connection.read_more()).await {
+                Ok(Ok(bytes)) if bytes > 0 => {}
+                Ok(_) => return Arrived::Gone,
+                Err(_) => return Arrived::Late,
+            }
+        }
+    }
+
+    /// Gives one request to Pingora; returns the connection when it can carry another one.
+    async fn hand_over(
+        &self,
+        mut connection: Box<ClientStream>,
+        accepted: head::Accepted,
+        arrival: Arrival,
+    ) -> Option<Box<ClientStream>> {
+        let body = match accepted.body {
+            head::Framing::None => BodyEnd::NONE,
+            head::Framing::Length(length) => BodyEnd::Length(length),
+            head::Framing::Chunked => BodyEnd::CHUNKED,
+        };
+        let original = connection.begin_request(accepted.len, body);
+        let head = accepted
+            .rewritten
+            .map_or(original, |rewritten| rewritten.as_slice().into());
+        let mut session = ServerSession::new_http1(connection);
+        session.set_pipelined_prefix(head);
+        session.set_keepalive(Some(self.clients.idle_timeout.as_secs().max(1)));
+        session.set_connection_user_context(Some(Box::new(arrival)));
+        let reused = self
+            .proxy
+            .process_new_http(session, &self.drain.watch())
+            .await;
+        let (stream, _) = reused.map(ReusedHttpStream::consume)?;
+        let connection = stream.into_any().downcast::<ClientStream>().ok()?;
+        connection.is_request_read().then_some(connection)
+    }
+
+    /// Answers a refused request, logs it, and closes.
+    async fn refuse(
+        &self,
+        mut connection: Box<ClientStream>,
+        arrival: &Arrival,
+        refused: head::Refused,
+    ) {
+        let failure = Failure::Refused {
+            status: refused.status,
+            sentence: refused.reason,
+        };
+        let request_id = request_id::fresh();
+        let Ok(page) = respond::failure_page(failure, false, &request_id) else {
+            return;
+        };
+        let sent = timeout(LINGER, say_goodbye(&mut connection, &page)).await;
+        self.access_log.write(&Entry {
+            time: timestamp(SystemTime::now() - arrival.at.elapsed()),
+            request_id: &request_id,
+            client: arrival.client.to_string(),
+            method: refused.method.as_deref(),
+            path: refused.path.as_deref(),
+            status: page.status().as_u16(),
+            bytes: page.body_bytes(),
+            route: None,
+            upstream: None,
+            instance: respond::INSTANCE,
+            tries: &[],
+            first_byte_ms: None,
+            total_ms: milliseconds(arrival.at.elapsed()),
+            cause: Some(failure.cause()),
+        });
+        if matches!(sent, Ok(Ok(()))) {
+            let end = tokio::time::Instant::now() + LINGER;
+            tokio::select! {
+                () = connection.drain() => {}
+                () = sleep_until(end) => {}
+            }
+        }
+    }
+}
+
+/// Writes the answer and closes this side. What the client still sends is then read on for a
+/// while, since closing on unread bytes would reset the connection and destroy the answer.
+async fn say_goodbye(connection: &mut ClientStream, page: &respond::Page) -> io::Result<()> {
+    connection.write_all(&page.to_http1()).await?;
+    connection.shutdown().await
+}
+
+fn late() -> head::Refused {
+    head::Refused {
+        status: http::StatusCode::REQUEST_TIMEOUT,
+        reason: "The head of the request did not arrive in time.",
+        method: None,
+        path: None,
+    }
+}

@@ -1,0 +1,163 @@
+//! The state of one request on its way through the gateway.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::access_log::TryEntry;
+use crate::respond::Failure;
+use crate::retry;
+use crate::upstream::Upstream;
+use crate::upstream::server::Server;
+use crate::upstream::tries::OpenTry;
+
+/// What [`crate::front`] knows of a request when it hands it over.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// The client's address.
+    pub client: IpAddr,
+    /// When the first byte of its head was seen.
+    pub at: Instant,
+}
+
+/// A try that is under way.
+#[derive(Debug)]
+pub struct CurrentTry {
+    /// The server that has it.
+    pub server: Arc<Server>,
+    /// Its entry among the server's tries.
+    pub open: OpenTry,
+    began: Instant,
+}
+
+/// The state of one request.
+#[derive(Debug)]
+pub struct Exchange {
+    /// Where it comes from.
+    pub arrival: Arrival,
+    /// Its id, the client's or a new one.
+    pub request_id: String,
+    /// The route that matched, for the log.
+    pub route: Option<String>,
+    /// The upstream that serves it.
+    pub upstream: Option<Arc<Upstream>>,
+    /// The largest body that its route takes, in bytes.
+    pub max_body: u64,
+    /// What of its body has passed on the current try, in bytes.
+    pub body_bytes: u64,
+    /// The try that is under way.
+    pub current: Option<CurrentTry>,
+    /// Servers that it has tried and will not try again.
+    pub tried: Vec<Arc<Server>>,
+    /// Every finished try, for the log.
+    pub tries: Vec<TryEntry>,
+    /// The next try goes to this server, over a connection of its own.
+    pub again: Option<Arc<Server>>,
+    /// When it was first sent whole.
+    pub sent: Option<Instant>,
+    /// From the arrival to the first byte of a server's answer.
+    pub first_byte: Option<Duration>,
+    /// Who answered.
+    pub instance: Option<String>,
+    /// Why the proxy answers itself.
+    pub failure: Option<Failure>,
+    /// The client's connection could be kept when the request arrived.
+    pub keep_alive: bool,
+}
+
+impl Exchange {
+    /// A request of which nothing is known yet.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            arrival: Arrival {
+                client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                at: now,
+            },
+            request_id: String::new(),
+            route: None,
+            upstream: None,
+            max_body: u64::MAX,
+            body_bytes: 0,
+            current: None,
+            tried: Vec::new(),
+            tries: Vec::new(),
+            again: None,
+            sent: None,
+            first_byte: None,
+            instance: None,
+            failure: None,
+            keep_alive: false,
+        }
+    }
+
+    /// Begins a try on `server`.
+    pub fn begin_try(&mut self, server: Arc<Server>, movable: bool, now: Instant) {
+        self.body_bytes = 0;
+        server.count_request();
+        self.current = Some(CurrentTry {
+            open: server.tries().open(movable, now),
+            server,
+            began: now,
+        });
+    }
+
+    /// Ends the current try and notes what came of it; returns the server that had it.
+    pub fn end_try(&mut self, outcome: &'static str, now: Instant) -> Option<Arc<Server>> {
+        let ended = self.current.take()?;
+        self.tries.push(TryEntry {
+            server: Arc::clone(ended.server.endpoint_text()),
+            outcome,
+            ms: milliseconds(now.saturating_duration_since(ended.began)),
+        });
+        Some(ended.server)
+    }
+
+    /// Decides what becomes of the request after a failed try, and pays for a further one.
+    ///
+    /// `replayable` and `answered` are what the session says; `repeatable` what the method says.
+    pub fn decide(
+        &mut self,
+        failure: retry::Failure,
+        request: RequestFacts,
+        now: Instant,
+    ) -> retry::Decision {
+        let Some(upstream) = &self.upstream else {
+            return retry::Decision::GiveUp;
+        };
+        let mut tried = self.tried.clone();
+        tried.extend(self.current.as_ref().map(|try_| Arc::clone(&try_.server)));
+        let limit = upstream.settings().timeouts.request;
+        let situation = retry::Situation {
+            repeatable: request.repeatable,
+            replayable: request.replayable,
+            answered: request.answered,
+            tries: u32::try_from(tried.len()).unwrap_or(u32::MAX),
+            another: upstream.has_another(&tried),
+            expired: self
+                .sent
+                .is_some_and(|sent| now.saturating_duration_since(sent) >= limit),
+        };
+        let decision = retry::decide(&upstream.settings().retry, failure, &situation);
+        let free = failure == retry::Failure::NotConnected;
+        if decision == retry::Decision::AnotherServer && !free && !upstream.spend(now) {
+            return retry::Decision::GiveUp;
+        }
+        decision
+    }
+}
+
+/// What the session knows of a request that may be sent again.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestFacts {
+    /// Sending it twice is the same as sending it once.
+    pub repeatable: bool,
+    /// What was read of its body is still at hand.
+    pub replayable: bool,
+    /// A part of an answer has gone to the client.
+    pub answered: bool,
+}
+
+/// A duration in milliseconds, for the log.
+pub fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

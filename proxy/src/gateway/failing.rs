@@ -1,0 +1,194 @@
+//! What the gateway does when a try, or the whole request, fails.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pingora_error::{Error, ErrorSource, ErrorType, RetryType};
+use pingora_proxy::{FailToProxy, Session};
+
+use super::exchange::{Exchange, RequestFacts};
+use super::page_for;
+use crate::respond::Failure;
+use crate::retry::{self, Decision};
+use crate::upstream::health::Cause;
+use crate::upstream::tries::Cut;
+
+/// How long a body that nobody wants is read on after an answer, so that the answer arrives.
+const DISCARD_TIME: Duration = Duration::from_secs(1);
+/// How much of it.
+const DISCARD_BYTES: usize = 64 * 1024 * 1024;
+
+/// A connection to the server did not come about: nothing was sent.
+pub(super) fn not_connected(
+    session: &Session,
+    exchange: &mut Exchange,
+    mut error: Box<Error>,
+) -> Box<Error> {
+    let now = Instant::now();
+    if let (Some(current), Some(upstream)) = (&exchange.current, &exchange.upstream) {
+        upstream.take_out(&current.server, Cause::NotConnected, now);
+    }
+    let outcome = if *error.etype() == ErrorType::ConnectTimedout {
+        "connect timed out"
+    } else {
+        "not connected"
+    };
+    let decision = exchange.decide(retry::Failure::NotConnected, facts(session), now);
+    settle(exchange, decision, outcome, now);
+    if decision == Decision::GiveUp {
+        exchange.failure = Some(Failure::NoServer);
+    }
+    error.set_retry(decision != Decision::GiveUp);
+    error
+}
+
+/// The try ended before its answer was whole.
+pub(super) fn broken_off(
+    session: &Session,
+    exchange: &mut Exchange,
+    mut error: Box<Error>,
+    reused: bool,
+) -> Box<Error> {
+    let now = Instant::now();
+    if *error.esource() == ErrorSource::Downstream || exchange.failure.is_some() {
+        error.set_retry(false);
+        exchange.end_try("client failed", now);
+        return error;
+    }
+    let (failure, outcome) = failure_of_try(exchange, &error, reused);
+    let decision = if failure == retry::Failure::Unavailable {
+        // Decided, and paid for, when the answer's header came.
+        Decision::AnotherServer
+    } else {
+        exchange.decide(failure, facts(session), now)
+    };
+    if failure == retry::Failure::Broken
+        && let (Some(current), Some(upstream)) = (&exchange.current, &exchange.upstream)
+    {
+        upstream.suspect(&current.server);
+    }
+    settle(exchange, decision, outcome, now);
+    error.set_retry(decision != Decision::GiveUp);
+    if decision == Decision::GiveUp {
+        exchange.failure = Some(match failure {
+            retry::Failure::Silent | retry::Failure::Late => Failure::LateAnswer,
+            _ => Failure::BadAnswer,
+        });
+    }
+    error
+}
+
+/// Whether a request that got 502, 503 or 504 goes on to another server instead.
+pub(super) fn may_move_on(session: &Session, exchange: &mut Exchange, now: Instant) -> bool {
+    exchange.decide(retry::Failure::Unavailable, facts(session), now) == Decision::AnotherServer
+}
+
+fn failure_of_try(
+    exchange: &Exchange,
+    error: &Error,
+    reused: bool,
+) -> (retry::Failure, &'static str) {
+    let cut = exchange.current.as_ref().and_then(|c| c.open.was_cut());
+    match (cut, error.etype()) {
+        (Some(Cut::Silent), _) => (retry::Failure::Silent, "silent"),
+        (Some(Cut::Late), _) => (retry::Failure::Late, "late"),
+        (None, ErrorType::HTTPStatus(_)) => (retry::Failure::Unavailable, "unavailable"),
+        (None, _) if reused && error.retry == RetryType::ReusedOnly => {
+            (retry::Failure::StaleConnection, "stale connection")
+        }
+        (None, _) => (retry::Failure::Broken, "broken off"),
+    }
+}
+
+/// Ends the current try and says where the next one goes.
+fn settle(exchange: &mut Exchange, decision: Decision, outcome: &'static str, now: Instant) {
+    let Some(server) = exchange.end_try(outcome, now) else {
+        return;
+    };
+    if decision == Decision::SameServer {
+        exchange.again = Some(server);
+    } else {
+        server.count_failure();
+        exchange.tried.push(Arc::clone(&server));
+    }
+}
+
+fn facts(session: &Session) -> RequestFacts {
+    RequestFacts {
+        repeatable: retry::is_idempotent(&session.req_header().method),
+        replayable: !session.as_ref().retry_buffer_truncated(),
+        answered: session.response_written().is_some(),
+    }
+}
+
+/// Names the failure behind an error that no hook has named.
+pub(super) fn failure_of(error: &Error) -> Failure {
+    match (error.esource(), error.etype()) {
+        (ErrorSource::Downstream, ErrorType::ReadTimedout) => Failure::ClientSilent,
+        (ErrorSource::Downstream, ErrorType::ReadError) if is_malformed(error) => {
+            Failure::MalformedBody
+        }
+        (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader) => Failure::MalformedBody,
+        (ErrorSource::Downstream, _) => Failure::ClientGone,
+        (ErrorSource::Upstream, ErrorType::ReadTimedout | ErrorType::ConnectTimedout) => {
+            Failure::LateAnswer
+        }
+        (ErrorSource::Upstream, _) => Failure::BadAnswer,
+        (ErrorSource::Internal | ErrorSource::Unset, _) => Failure::Internal,
+    }
+}
+
+/// Whether the client's stream reported a body that breaks the rules of its framing.
+fn is_malformed(error: &Error) -> bool {
+    let cause = error.cause.as_deref();
+    cause
+        .and_then(|cause| cause.downcast_ref::<std::io::Error>())
+        .is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData)
+}
+
+/// Tells the client of the failure if it can still be told.
+pub(super) async fn answer(
+    session: &mut Session,
+    exchange: &Exchange,
+    failure: Failure,
+) -> FailToProxy {
+    let status = failure.status().as_u16();
+    let told = session.response_written().is_none()
+        && failure != Failure::ClientGone
+        && send(session, exchange, failure).await;
+    FailToProxy {
+        error_code: if told { status } else { 0 },
+        can_reuse_downstream: told,
+    }
+}
+
+async fn send(session: &mut Session, exchange: &Exchange, failure: Failure) -> bool {
+    let whole = session.as_downstream_mut().is_body_done();
+    if !whole || matches!(failure, Failure::MalformedBody | Failure::ClientSilent) {
+        session.set_keepalive(None);
+    }
+    let Ok(page) = page_for(session, exchange, failure) else {
+        return false;
+    };
+    let sent = page.send(session).await.is_ok();
+    if sent && !whole {
+        discard_body(session).await;
+    }
+    sent
+}
+
+/// Reads on what the client sends, within bounds: closing on unread bytes would reset the
+/// connection and could destroy the answer on its way.
+pub(super) async fn discard_body(session: &mut Session) {
+    let reading = async {
+        let mut left = DISCARD_BYTES;
+        while let Ok(Some(piece)) = session.as_downstream_mut().read_request_body().await {
+            left = left.saturating_sub(piece.len());
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Out of time is out of patience: the connection is closed either way.
+    let _ = tokio::time::timeout(DISCARD_TIME, reading).await;
+}

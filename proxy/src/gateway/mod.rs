@@ -1,0 +1,347 @@
+//! The way of a request through the proxy, one hook per phase; read it from top to bottom.
+//!
+//! The only [`ProxyHttp`] there is. It carries values between modules that do not know each
+//! other and takes no decision itself: [`crate::route`] finds the target, [`crate::upstream`] the
+//! server, [`crate::retry`] says whether to try again, [`crate::forward`] what is rewritten.
+
+pub mod exchange;
+mod failing;
+mod serving;
+
+use std::any::Any;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use ipnet::IpNet;
+use pingora_core::protocols::Digest;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::{Error, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+
+use crate::access_log::AccessLog;
+use crate::drain::Drain;
+use crate::files;
+use crate::forward;
+use crate::front::Clients;
+use crate::request_id;
+use crate::respond::{self, Failure};
+use crate::retry;
+use crate::route::Table;
+use crate::upstream::Upstream;
+use crate::upstream::dialler::CutHandle;
+use crate::upstream::health::Cause;
+use exchange::{Arrival, Exchange};
+
+/// The longest that the writing of one piece of an answer to a client may take.
+const WRITE_LIMIT: Duration = Duration::from_secs(30);
+/// What a client may still send after an answer that came early, per piece.
+const LATE_BODY_LIMIT: Duration = Duration::from_secs(1);
+/// The word of an API that it is stopping.
+const DRAIN_HEADER: &str = "x-lb-drain";
+/// The word of an API that something all instances share is away.
+const CAUSE_HEADER: &str = "x-lb-cause";
+
+/// Where a route leads.
+#[derive(Debug)]
+pub enum Target {
+    /// Files that the proxy serves itself.
+    Files(files::Root),
+    /// An upstream.
+    Upstream {
+        /// The upstream.
+        upstream: Arc<Upstream>,
+        /// The largest body that is let through, in bytes.
+        max_body: u64,
+    },
+}
+
+/// Everything that a request meets on its way.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The routes.
+    pub routes: Table<Target>,
+    /// Limits towards clients.
+    pub clients: Clients,
+    /// Whether the proxy is stopping.
+    pub drain: Arc<Drain>,
+    /// Where each request is noted.
+    pub access_log: Arc<AccessLog>,
+}
+
+impl Gateway {
+    fn trusts(&self, address: IpAddr) -> bool {
+        let trusted: &[IpNet] = &self.clients.trusted_proxies;
+        trusted.iter().any(|network| network.contains(&address))
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Exchange;
+
+    fn new_ctx(&self) -> Exchange {
+        Exchange::new(Instant::now())
+    }
+
+    fn on_connection_reuse(
+        &self,
+        _session: &mut Session,
+        exchange: &mut Exchange,
+        handed_over: Box<dyn Any + Send + Sync>,
+    ) {
+        if let Ok(arrival) = handed_over.downcast::<Arrival>() {
+            exchange.arrival = *arrival;
+        }
+    }
+
+    async fn early_request_filter(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        exchange.request_id = request_id::of(&session.req_header().headers);
+        exchange.keep_alive = session.as_downstream().get_keepalive().is_some();
+        let client = session.as_downstream_mut();
+        client.set_read_timeout(Some(self.clients.body_timeout));
+        client.set_write_timeout(Some(WRITE_LIMIT));
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        let header = session.req_header();
+        let host = header.headers.get(http::header::HOST);
+        let host = host.and_then(|value| value.to_str().ok());
+        let Some(found) = self.routes.find(host, header.uri.path()) else {
+            return serving::refuse(session, exchange, Failure::NoRoute).await;
+        };
+        exchange.route = Some(found.matcher.to_string());
+        match found.route {
+            Target::Files(root) => {
+                let below = found.rest.to_owned();
+                serving::file(session, exchange, root, &below).await
+            }
+            Target::Upstream { upstream, max_body } => {
+                exchange.upstream = Some(Arc::clone(upstream));
+                exchange.max_body = *max_body;
+                upstream.earn(exchange.arrival.at);
+                serving::admit(session, exchange).await
+            }
+        }
+    }
+
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> Result<Box<HttpPeer>> {
+        let again = exchange.again.take();
+        let fresh = again.is_some();
+        let upstream = exchange.upstream.as_ref();
+        let server = again.or_else(|| upstream.and_then(|u| u.pick(&exchange.tried)));
+        let Some(server) = server else {
+            exchange.failure = Some(Failure::NoServer);
+            return Err(Error::new(ErrorType::HTTPStatus(503)));
+        };
+        let peer = server.peer(fresh);
+        let movable = retry::is_idempotent(&session.req_header().method);
+        exchange.begin_try(server, movable, Instant::now());
+        Ok(peer)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _fd: std::os::fd::RawFd,
+        digest: Option<&Digest>,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let connection = digest.and_then(CutHandle::of);
+        if let (Some(current), Some(connection)) = (&exchange.current, connection) {
+            current.open.connected(connection);
+        }
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let client = exchange.arrival.client;
+        let changes = forward::request_changes(
+            &session.req_header().headers,
+            &forward::Client {
+                address: client,
+                is_trusted_proxy: self.trusts(client),
+                scheme: "http",
+                version: session.req_header().version,
+            },
+            &exchange.request_id,
+            None,
+        );
+        for name in &changes.remove {
+            request.remove_header(name);
+        }
+        for (name, value) in changes.set {
+            request.insert_header(name, value)?;
+        }
+        Ok(())
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        exchange.body_bytes += body.as_ref().map_or(0, |piece| piece.len() as u64);
+        if exchange.body_bytes > exchange.max_body {
+            exchange.failure = Some(Failure::BodyTooLarge);
+            return Err(Error::new_down(ErrorType::HTTPStatus(413)));
+        }
+        if let Some(current) = &exchange.current {
+            let now = Instant::now();
+            current.open.moved.set(now);
+            if end {
+                current.open.sent.set(now);
+                exchange.sent.get_or_insert(now);
+            }
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        answer: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        if answer.status.is_informational() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        let (Some(current), Some(upstream)) = (&exchange.current, &exchange.upstream) else {
+            return Ok(());
+        };
+        if current.open.answered().is_some() {
+            return Err(Error::new_up(ErrorType::ReadTimedout));
+        }
+        let server = Arc::clone(&current.server);
+        server.heard().set(now);
+        current.open.heard.set(now);
+        let shared_cause = answer.headers.contains_key(CAUSE_HEADER);
+        let server_error = answer.status.is_server_error() && !shared_cause;
+        upstream.answered(&server, server_error, now);
+        if answer.headers.get(DRAIN_HEADER).is_some_and(|v| v == "1") {
+            upstream.take_out(&server, Cause::Draining, now);
+        }
+        let unavailable = matches!(answer.status.as_u16(), 502..=504) && !shared_cause;
+        if unavailable && failing::may_move_on(session, exchange, now) {
+            return Err(Error::new_up(ErrorType::HTTPStatus(answer.status.as_u16())));
+        }
+        exchange.first_byte = Some(now.saturating_duration_since(exchange.arrival.at));
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        answer: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        if answer.status.is_informational() {
+            return Ok(());
+        }
+        serving::rewrite_answer(session, answer, exchange)?;
+        serving::keep_or_close(session, answer, exchange.keep_alive, self.drain.has_begun());
+        Ok(())
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _end: bool,
+        exchange: &mut Exchange,
+    ) -> Result<Option<Duration>> {
+        if let Some(current) = &exchange.current {
+            let now = Instant::now();
+            current.server.heard().set(now);
+            current.open.heard.set(now);
+        }
+        Ok(None)
+    }
+
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        _peer: &HttpPeer,
+        exchange: &mut Exchange,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        failing::not_connected(session, exchange, error)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        exchange: &mut Exchange,
+        reused: bool,
+    ) -> Box<Error> {
+        failing::broken_off(session, exchange, error, reused)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        exchange: &mut Exchange,
+    ) -> FailToProxy {
+        let failure = *exchange
+            .failure
+            .get_or_insert_with(|| failing::failure_of(error));
+        failing::answer(session, exchange, failure).await
+    }
+
+    async fn logging(
+        &self,
+        session: &mut Session,
+        _error: Option<&Error>,
+        exchange: &mut Exchange,
+    ) {
+        exchange.end_try("answered", Instant::now());
+        self.access_log
+            .write(&serving::log_entry(session, exchange));
+    }
+
+    fn suppress_error_log(&self, _: &Session, _: &Exchange, _: &Error) -> bool {
+        // The access log says the same in one line.
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Exchange,
+        _: &Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}
+
+/// Makes the page for a failure in the form that the client of a session prefers.
+fn page_for(session: &Session, exchange: &Exchange, failure: Failure) -> Result<respond::Page> {
+    let html = respond::prefers_html(&session.req_header().headers);
+    respond::failure_page(failure, html, &exchange.request_id)
+}

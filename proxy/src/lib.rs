@@ -1,0 +1,34 @@
+//! A load-balancing reverse proxy on Pingora: weighted upstreams, failover, static files.
+//!
+//! A request takes one way through the modules:
+//!
+//! - [`server`] accepts its connection; [`front`] reads its head and has [`head`] judge it;
+//! - [`gateway`] carries it on: [`route`] finds its target;
+//! - a file is found by [`files`];
+//! - an upstream's server is chosen by [`upstream`] with [`balance`], what is passed on is
+//!   rewritten by [`forward`], and [`retry`] says whether a failed try is repeated;
+//! - [`respond`] writes what the proxy says itself, and [`access_log`] notes the request.
+//!
+//! [`config`] fills the types of all of them once, before a port is bound; [`admin`] shows their
+//! state; [`drain`] tells them that the proxy is stopping.
+
+pub mod access_log;
+pub mod admin;
+pub mod balance;
+pub mod cli;
+pub mod config;
+pub mod drain;
+pub mod files;
+pub mod forward;
+pub mod front;
+pub mod gateway;
+pub mod head;
+pub mod healthcheck;
+pub mod request_id;
+pub mod respond;
+pub mod retry;
+pub mod route;
+pub mod run;
+pub mod server;
+mod single_get;
+pub mod upstream;

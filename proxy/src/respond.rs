@@ -1,0 +1,310 @@
+//! What the proxy says itself: the one table from cause to status, and the bytes of its answers.
+//!
+//! [`crate::front`] and [`crate::gateway`] find out what happened; this writes it. The client
+//! reads a fixed sentence, never a text that it sent or that an upstream gave as an error.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use pingora_error::Result;
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+
+use crate::files;
+
+/// The name under which the proxy answers.
+pub const INSTANCE: &str = "proxy";
+
+/// Why the proxy answers with an error of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The request broke a rule of `head`.
+    Refused {
+        /// The status that the rule gives.
+        status: StatusCode,
+        /// The fixed sentence of the rule.
+        sentence: &'static str,
+    },
+    /// No route matches.
+    NoRoute,
+    /// The route serves files and there is none.
+    NoFile,
+    /// The path cannot name a file.
+    BadPath,
+    /// A precondition of the request does not hold.
+    PreconditionFailed,
+    /// The method is not one of those that files answer.
+    FileMethod,
+    /// The disk does not give the file.
+    FileUnavailable,
+    /// The route takes no `WebSocket`s.
+    NoWebSocket,
+    /// The body is larger than its route allows.
+    BodyTooLarge,
+    /// The body breaks the rules of its framing.
+    MalformedBody,
+    /// The client stopped sending.
+    ClientSilent,
+    /// The client left.
+    ClientGone,
+    /// No server is left.
+    NoServer,
+    /// A server answered wrongly or broke off.
+    BadAnswer,
+    /// A server did not answer in time.
+    LateAnswer,
+    /// A fault in the proxy.
+    Internal,
+}
+
+impl Failure {
+    /// The status for the client and the log; 499 is for the log only.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::Refused { status, .. } => status,
+            Self::NoRoute | Self::NoFile => StatusCode::NOT_FOUND,
+            Self::BadPath | Self::MalformedBody => StatusCode::BAD_REQUEST,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::FileMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoWebSocket => StatusCode::FORBIDDEN,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::ClientSilent => StatusCode::REQUEST_TIMEOUT,
+            Self::ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+            Self::NoServer | Self::FileUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::BadAnswer => StatusCode::BAD_GATEWAY,
+            Self::LateAnswer => StatusCode::GATEWAY_TIMEOUT,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The words for the log.
+    pub fn cause(self) -> &'static str {
+        self.sentence()
+    }
+
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::Refused { sentence, .. } => sentence,
+            Self::NoRoute | Self::NoFile => "There is nothing at this address.",
+            Self::BadPath => "The path is malformed.",
+            Self::PreconditionFailed => "A precondition of the request does not hold.",
+            Self::FileMethod => "Files answer GET and HEAD only.",
+            Self::FileUnavailable => "The file cannot be read at the moment.",
+            Self::NoWebSocket => "This address takes no WebSockets.",
+            Self::BodyTooLarge => "The body is too large for this address.",
+            Self::MalformedBody => "The body is malformed.",
+            Self::ClientSilent => "The request did not arrive in time.",
+            Self::ClientGone => "The client has left.",
+            Self::NoServer => "No server is available at the moment.",
+            Self::BadAnswer => "The server broke off or gave an answer that makes no sense.",
+            Self::LateAnswer => "The server did not answer in time.",
+            Self::Internal => "The proxy failed to handle this request.",
+        }
+    }
+
+    fn extra(self) -> Option<(header::HeaderName, &'static str)> {
+        match self {
+            Self::NoServer | Self::FileUnavailable => Some((header::RETRY_AFTER, "1")),
+            Self::FileMethod => Some((header::ALLOW, files::ALLOW)),
+            Self::Refused { status, .. } if status == StatusCode::METHOD_NOT_ALLOWED => {
+                Some((header::ALLOW, crate::head::ALLOW))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// An answer of the proxy's own, whole.
+#[derive(Debug)]
+pub struct Page {
+    header: ResponseHeader,
+    body: Bytes,
+}
+
+impl Page {
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.header.status
+    }
+
+    /// The length of its body in bytes.
+    pub fn body_bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// The answer as it goes over the wire on a connection that is closed behind it.
+    pub fn to_http1(&self) -> Vec<u8> {
+        let status = self.header.status;
+        let reason = status.canonical_reason().unwrap_or("");
+        let mut wire = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
+        for (name, value) in &self.header.headers {
+            wire.extend_from_slice(name.as_str().as_bytes());
+            wire.extend_from_slice(b": ");
+            wire.extend_from_slice(value.as_bytes());
+            wire.extend_from_slice(b"\r\n");
+        }
+        wire.extend_from_slice(b"connection: close\r\n\r\n");
+        wire.extend_from_slice(&self.body);
+        wire
+    }
+
+    /// Writes the answer to a client that Pingora serves.
+    pub async fn send(self, session: &mut Session) -> Result<()> {
+        let bodyless = session.req_header().method == http::Method::HEAD;
+        let downstream = session.as_downstream_mut();
+        downstream
+            .write_response_header(Box::new(self.header))
+            .await?;
+        if !bodyless {
+            downstream.write_response_body(self.body, true).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the page for a failure, as JSON or, for a browser, as HTML.
+pub fn failure_page(failure: Failure, html: bool, request_id: &str) -> Result<Page> {
+    let (kind, body) = if html {
+        ("text/html; charset=utf-8", html_body(failure))
+    } else {
+        ("application/json", json_body(failure))
+    };
+    let mut header = own_header(failure.status(), request_id)?;
+    header.insert_header(header::CONTENT_TYPE, kind)?;
+    header.insert_header(header::CONTENT_LENGTH, body.len())?;
+    header.insert_header(header::CACHE_CONTROL, "no-store")?;
+    if let Some((name, value)) = failure.extra() {
+        header.insert_header(name, value)?;
+    }
+    Ok(Page {
+        header,
+        body: body.into(),
+    })
+}
+
+/// Whether a client would rather read HTML than JSON: it names HTML, and before JSON.
+pub fn prefers_html(headers: &HeaderMap) -> bool {
+    let accepts = headers.get_all(header::ACCEPT);
+    let mut kinds = accepts
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|kind| kind.split(';').next().unwrap_or("").trim());
+    kinds.find(|&kind| kind == "text/html" || kind == "application/json") == Some("text/html")
+}
+
+/// The header of an answer to a request for a file; `None` when the outcome is a failure.
+pub fn file_header(
+    outcome: &files::Outcome,
+    request_id: &str,
+) -> Result<Option<Box<ResponseHeader>>> {
+    let mut header = own_header(StatusCode::OK, request_id)?;
+    match outcome {
+        files::Outcome::Found(file) => {
+            header.insert_header(header::CONTENT_TYPE, file.content_type.clone())?;
+            header.insert_header(header::CONTENT_LENGTH, file.length)?;
+            validate(&mut header, &file.validators)?;
+        }
+        files::Outcome::NotModified(validators) => {
+            header.set_status(StatusCode::NOT_MODIFIED)?;
+            validate(&mut header, validators)?;
+        }
+        files::Outcome::Redirect { location } => {
+            header.set_status(StatusCode::MOVED_PERMANENTLY)?;
+            header.insert_header(header::LOCATION, location.clone())?;
+            header.insert_header(header::CONTENT_LENGTH, 0)?;
+        }
+        _ => return Ok(None),
+    }
+    Ok(Some(Box::new(header)))
+}
+
+fn validate(header: &mut ResponseHeader, validators: &files::Validators) -> Result<()> {
+    header.insert_header(header::ETAG, validators.etag.clone())?;
+    if let Some(last_modified) = &validators.last_modified {
+        header.insert_header(header::LAST_MODIFIED, last_modified.clone())?;
+    }
+    Ok(())
+}
+
+/// What all answers of the proxy's own carry.
+fn own_header(status: StatusCode, request_id: &str) -> Result<ResponseHeader> {
+    let mut header = ResponseHeader::build(status, Some(10))?;
+    header.insert_header(
+        header::DATE,
+        httpdate::fmt_http_date(std::time::SystemTime::now()),
+    )?;
+    header.insert_header("X-Instance", INSTANCE)?;
+    header.insert_header("X-Request-Id", request_id)?;
+    header.insert_header(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    )?;
+    Ok(header)
+}
+
+fn json_body(failure: Failure) -> String {
+    serde_json::json!({ "detail": failure.sentence() }).to_string()
+}
+
+fn html_body(failure: Failure) -> String {
+    let status = failure.status();
+    let reason = status.canonical_reason().unwrap_or("Error");
+    let (code, sentence) = (status.as_u16(), failure.sentence());
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>{code} {reason}</title>\n<h1>{code} {reason}</h1>\n<p>{sentence}</p>\n</html>\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_accept(accept: &str, html: bool) {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_str(accept).unwrap());
+        assert_eq!(prefers_html(&headers), html, "{accept}");
+    }
+
+    #[test]
+    fn browsers_get_html_and_others_json() {
+        check_accept("text/html,application/xhtml+xml,*/*;q=0.8", true);
+        check_accept("*/*", false);
+        check_accept("application/json, text/html", false);
+        check_accept("application/json", false);
+        assert!(!prefers_html(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_page_names_the_proxy_and_closes() {
+        let page = failure_page(Failure::NoServer, false, "id-1").unwrap();
+        let wire = String::from_utf8(page.to_http1()).unwrap();
+        let (head, body) = wire.split_once("\r\n\r\n").unwrap();
+        assert!(
+            head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"),
+            "{head}"
+        );
+        for line in [
+            "x-instance: proxy",
+            "x-request-id: id-1",
+            "retry-after: 1",
+            "connection: close",
+            "content-type: application/json",
+        ] {
+            assert!(head.contains(line), "{line} in {head}");
+        }
+        assert!(head.contains(&format!("content-length: {}", body.len())));
+        assert_eq!(
+            body,
+            r#"{"detail":"No server is available at the moment."}"#
+        );
+    }
+
+    #[test]
+    fn html_shows_the_status_and_the_sentence() {
+        let body = html_body(Failure::NoRoute);
+        assert!(body.contains("<h1>404 Not Found</h1>"));
+        assert!(body.contains("There is nothing at this address."));
+    }
+}

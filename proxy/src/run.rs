@@ -1,0 +1,184 @@
+//! From a command to an exit code.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::access_log::AccessLog;
+use crate::cli::{Cli, Command, LogFormat};
+use crate::config::{self, Config, Severity};
+use crate::healthcheck;
+use crate::server::{self, Sockets, StartError};
+
+/// The exit code for a bad configuration, `EX_CONFIG` of sysexits.
+const BAD_CONFIGURATION: u8 = 78;
+/// The exit code when a second signal cuts the drain short.
+const INTERRUPTED: u8 = 130;
+/// How long connections may go on at the end of the process: not at all, they have been drained.
+const NO_TIME: Duration = Duration::ZERO;
+
+/// Starts the log and runs the command.
+pub fn run(cli: Cli) -> ExitCode {
+    if let Err(error) = start_log(&cli) {
+        return fail(BAD_CONFIGURATION, &format!("RUST_LOG (--log): {error}"));
+    }
+    match cli.command {
+        Command::Serve { config } => serve(&config),
+        Command::Check { file } => check(&file),
+        Command::Healthcheck { config } => check_health(&config),
+    }
+}
+
+/// Starts the log on standard error; standard output belongs to the access log.
+fn start_log(cli: &Cli) -> Result<(), tracing_subscriber::filter::ParseError> {
+    let terminal = std::io::stderr().is_terminal();
+    let json = match cli.log_format {
+        LogFormat::Auto => !terminal,
+        LogFormat::Text => false,
+        LogFormat::Json => true,
+    };
+    // What Pingora says of single requests stands in the access log.
+    let filter = EnvFilter::try_new(&cli.log)?
+        .add_directive("pingora_core=off".parse()?)
+        .add_directive("pingora_proxy=off".parse()?);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal);
+    if json {
+        log.json().flatten_event(true).init();
+    } else {
+        log.with_target(false).init();
+    }
+    Ok(())
+}
+
+fn serve(file: &Path) -> ExitCode {
+    let config = match Config::load(file) {
+        Ok(config) => config,
+        Err(refused) => return fail(BAD_CONFIGURATION, &refused),
+    };
+    match serve_until_stopped(config) {
+        Ok(code) => code,
+        Err(error @ StartError::Files { .. }) => fail(BAD_CONFIGURATION, &error),
+        Err(error) => fail(1, &error),
+    }
+}
+
+fn serve_until_stopped(config: Config) -> Result<ExitCode, StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.threads.get())
+        .enable_all()
+        .build()
+        .map_err(StartError::Runtime)?;
+    let sockets = Sockets::bind(&config)?;
+    let (access_log, writer) = AccessLog::open(config.access_log).map_err(StartError::AccessLog)?;
+    let code = runtime.block_on(async {
+        let mut stops = Stops::install().map_err(StartError::Runtime)?;
+        announce(&sockets);
+        let (told, stop) = tokio::sync::oneshot::channel();
+        let serving = server::run(config, sockets, access_log, async {
+            // A sender that is gone means the same as a signal.
+            let _ = stop.await;
+        });
+        tokio::pin!(serving);
+        tokio::select! {
+            served = &mut serving => return served.map(|()| ExitCode::SUCCESS),
+            () = stops.next() => {}
+        }
+        let _ = told.send(());
+        tokio::select! {
+            served = &mut serving => served.map(|()| ExitCode::SUCCESS),
+            () = stops.next() => Ok(ExitCode::from(INTERRUPTED)),
+        }
+    });
+    runtime.shutdown_timeout(NO_TIME);
+    writer.join();
+    code
+}
+
+fn announce(sockets: &Sockets) {
+    let list = |addresses: &[SocketAddr]| {
+        let words: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        words.join(", ")
+    };
+    let admin = sockets.admin_address().map(|address| list(&[address]));
+    tracing::info!(
+        listen = list(&sockets.addresses()),
+        admin = admin.as_deref().unwrap_or("off"),
+        "serving"
+    );
+}
+
+/// The signals that ask the process to stop.
+struct Stops {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
+    fn install() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn check(file: &Path) -> ExitCode {
+    let faults = config::check(file);
+    for fault in &faults {
+        say(&fault.to_string());
+    }
+    if faults.is_empty() {
+        say(&format!("{}: fine", file.display()));
+        ExitCode::SUCCESS
+    } else if faults.iter().any(|f| f.severity == Severity::Error) {
+        ExitCode::from(BAD_CONFIGURATION)
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn check_health(file: &Path) -> ExitCode {
+    let config = match Config::load(file) {
+        Ok(config) => config,
+        Err(refused) => return fail(BAD_CONFIGURATION, &refused),
+    };
+    let Some(admin) = config.admin else {
+        return fail(BAD_CONFIGURATION, &"healthcheck needs `admin` to be set");
+    };
+    let answer = Runtime::new()
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| runtime.block_on(healthcheck::ask(admin)));
+    match answer {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => fail(1, &reason),
+    }
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "the answer to a command belongs on standard output"
+)]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+fn fail(code: u8, reason: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("proxy: {reason}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,71 @@
+//! The ports that the proxy listens on, bound before anything else starts.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use super::StartError;
+use crate::config::Config;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// The sockets that the proxy listens on, bound and not yet accepting.
+#[derive(Debug)]
+pub struct Sockets {
+    pub(super) public: Vec<TcpListener>,
+    pub(super) admin: Option<TcpListener>,
+}
+
+impl Sockets {
+    /// Binds every address that is configured.
+    pub fn bind(config: &Config) -> Result<Self, StartError> {
+        let public: Result<_, _> = config.listen.iter().copied().map(bind).collect();
+        Ok(Self {
+            public: public?,
+            admin: config.admin.map(bind).transpose()?,
+        })
+    }
+
+    /// The addresses that clients may use, with the real ports where 0 was asked for.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.public
+            .iter()
+            .filter_map(|l| l.local_addr().ok())
+            .collect()
+    }
+
+    /// The address of the admin listener.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().and_then(|l| l.local_addr().ok())
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = || -> io::Result<TcpListener> {
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(address),
+            socket2::Type::STREAM,
+            None,
+        )?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    listener().map_err(|cause| StartError::Bind { address, cause })
+}
+
+/// Says what can be done about a port that cannot be had.
+pub(super) fn explain(cause: &io::Error) -> String {
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program is using this port; stop it or change `listen`".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "not permitted; take a port above 1023 or grant the right to bind it".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
+        _ => cause.to_string(),
+    }
+}

@@ -1,0 +1,121 @@
+//! From configured addresses to endpoints: names are asked and folders read, again and again.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dns_lookup::LookupErrorKind;
+
+use super::Upstream;
+use super::server::Endpoint;
+use super::settings::Address;
+
+/// A name that does not exist is believed to be gone after this many answers.
+const GONE_AFTER: u32 = 2;
+/// Folders are read at least this often: it costs next to nothing.
+const FOLDER_EVERY: Duration = Duration::from_millis(250);
+
+/// What became of one look-up.
+enum Found {
+    Endpoints(Vec<Endpoint>),
+    /// It is certain that there are none.
+    Nothing,
+    /// Nobody could say: what was known stays.
+    Unknown,
+}
+
+/// Keeps the endpoints of one configured server up to date for as long as the upstream lives.
+pub(super) async fn follow(upstream: Arc<Upstream>, index: usize) {
+    let address = upstream.settings().servers[index].address.clone();
+    let every = match address {
+        Address::SocketFolder(_) => upstream.settings().resolve.min(FOLDER_EVERY),
+        Address::Host { .. } | Address::Socket(_) => upstream.settings().resolve,
+    };
+    let mut missing = 0;
+    loop {
+        match find(&address).await {
+            Found::Endpoints(mut endpoints) => {
+                missing = 0;
+                endpoints.sort();
+                endpoints.dedup();
+                upstream.found(index, endpoints, Instant::now());
+            }
+            Found::Nothing => {
+                missing += 1;
+                if missing >= GONE_AFTER {
+                    upstream.found(index, Vec::new(), Instant::now());
+                }
+            }
+            Found::Unknown => {}
+        }
+        if is_fixed(&address) {
+            return;
+        }
+        tokio::time::sleep(every).await;
+    }
+}
+
+fn is_fixed(address: &Address) -> bool {
+    match address {
+        Address::Host { host, .. } => host.parse::<IpAddr>().is_ok(),
+        Address::Socket(_) => true,
+        Address::SocketFolder(_) => false,
+    }
+}
+
+async fn find(address: &Address) -> Found {
+    match address {
+        Address::Host { host, port } => resolve(host.clone(), *port).await,
+        Address::Socket(path) => Found::Endpoints(vec![Endpoint::Unix(path.clone())]),
+        Address::SocketFolder(folder) => match sockets(folder).await {
+            Ok(paths) => Found::Endpoints(paths.into_iter().map(Endpoint::Unix).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
+            Err(_) => Found::Unknown,
+        },
+    }
+}
+
+async fn resolve(host: String, port: u16) -> Found {
+    if let Ok(ip) = host.parse() {
+        return Found::Endpoints(vec![Endpoint::Inet(SocketAddr::new(ip, port))]);
+    }
+    let hints = dns_lookup::AddrInfoHints {
+        socktype: dns_lookup::SockType::Stream.into(),
+        ..dns_lookup::AddrInfoHints::default()
+    };
+    let answer = tokio::task::spawn_blocking(move || {
+        dns_lookup::getaddrinfo(Some(&host), None, Some(hints))
+            .map(|found| found.flatten().map(|info| info.sockaddr.ip()).collect())
+    })
+    .await;
+    match answer {
+        Ok(Ok(addresses)) => endpoints(addresses, port),
+        Ok(Err(error)) => match error.kind() {
+            LookupErrorKind::NoName | LookupErrorKind::NoData => Found::Nothing,
+            _ => Found::Unknown,
+        },
+        Err(_) => Found::Unknown,
+    }
+}
+
+fn endpoints(addresses: Vec<IpAddr>, port: u16) -> Found {
+    let inet = |ip| Endpoint::Inet(SocketAddr::new(ip, port));
+    Found::Endpoints(addresses.into_iter().map(inet).collect())
+}
+
+async fn sockets(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut entries = tokio::fs::read_dir(folder).await?;
+    let mut paths = Vec::new();
+    while let Some(entry) = entries.next_entry().await? {
+        let path = entry.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "sock")
+        {
+            paths.push(path);
+        }
+    }
+    Ok(paths)
+}

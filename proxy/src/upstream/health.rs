@@ -1,0 +1,311 @@
+//! Is this server fit to be picked? A pure state machine fed by probes and by real answers.
+//!
+//! [`super::server::Server`] holds one behind a lock; `now` is always an argument.
+
+use std::time::{Duration, Instant};
+
+use super::settings::{EjectSettings, HealthSettings};
+
+/// A timed-out probe of a server that finished a request this recently is not held against it.
+const BUSY_NOT_DEAD: Duration = Duration::from_secs(1);
+
+/// Why a server is out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// It has not passed its first check yet.
+    New,
+    /// It refused a connection, or none came about in time.
+    NotConnected,
+    /// It answered neither a request nor a probe.
+    Silent,
+    /// Its health checks failed.
+    HealthCheck,
+    /// It said that it is stopping.
+    Draining,
+    /// It answered too many requests in a row with 5xx.
+    ServerErrors,
+    /// It is configured as down.
+    Down,
+}
+
+impl Cause {
+    /// The words for the status page.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "no health check passed yet",
+            Self::NotConnected => "connection refused or timed out",
+            Self::Silent => "silent",
+            Self::HealthCheck => "health check failed",
+            Self::Draining => "draining",
+            Self::ServerErrors => "too many 5xx answers",
+            Self::Down => "configured as down",
+        }
+    }
+}
+
+/// A server's fitness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It gets requests.
+    Up,
+    /// It gets none.
+    Out(Cause),
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// It answered that it is well.
+    Passed,
+    /// It answered that it is stopping.
+    Draining,
+    /// It answered something else than 2xx.
+    Unwell,
+    /// No connection, or it was broken off.
+    NotConnected,
+    /// No whole answer in time.
+    TimedOut,
+}
+
+/// The health of one server.
+#[derive(Debug)]
+pub struct Health {
+    state: State,
+    since: Instant,
+    passes: u32,
+    misses: u32,
+    consecutive_5xx: u32,
+    ejections: u32,
+    ejected_until: Option<Instant>,
+    last_finished: Option<Instant>,
+}
+
+impl Health {
+    /// A server that has passed no check yet: out.
+    pub fn new(down: bool, now: Instant) -> Self {
+        let cause = if down { Cause::Down } else { Cause::New };
+        Self {
+            state: State::Out(cause),
+            since: now,
+            passes: 0,
+            misses: 0,
+            consecutive_5xx: 0,
+            ejections: 0,
+            ejected_until: None,
+            last_finished: None,
+        }
+    }
+
+    /// Up or out, and why.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// When the state last changed.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Takes in the result of a health check. Returns whether the state changed.
+    pub fn probed(&mut self, probe: Probe, settings: &HealthSettings, now: Instant) -> bool {
+        match probe {
+            Probe::Passed => self.passed(settings, now),
+            Probe::Draining => self.out(Cause::Draining, now),
+            Probe::TimedOut if self.recently_finished(now) => false,
+            Probe::Unwell | Probe::NotConnected | Probe::TimedOut => {
+                self.passes = 0;
+                self.misses = self.misses.saturating_add(1);
+                self.state == State::Up
+                    && self.misses >= settings.fall
+                    && self.out(Cause::HealthCheck, now)
+            }
+        }
+    }
+
+    /// Takes the server out because of a hard fact seen by a request. Returns whether it was up.
+    pub fn out(&mut self, cause: Cause, now: Instant) -> bool {
+        self.passes = 0;
+        match self.state {
+            State::Out(Cause::Down) => false,
+            State::Out(Cause::ServerErrors) | State::Up => {
+                self.enter(State::Out(cause), now);
+                true
+            }
+            State::Out(_) => {
+                self.state = State::Out(cause);
+                false
+            }
+        }
+    }
+
+    /// Takes in the status of a finished answer. Returns true when the server has earned an
+    /// ejection, which the caller carries out with [`Self::eject`] if enough others are left.
+    pub fn answered(&mut self, server_error: bool, settings: &EjectSettings, now: Instant) -> bool {
+        self.last_finished = Some(now);
+        if !server_error {
+            self.consecutive_5xx = 0;
+            self.ejections = 0;
+            return false;
+        }
+        self.consecutive_5xx = self.consecutive_5xx.saturating_add(1);
+        self.state == State::Up && self.consecutive_5xx >= settings.consecutive_5xx
+    }
+
+    /// Ejects the server for its 5xx answers, each time for twice as long.
+    pub fn eject(&mut self, settings: &EjectSettings, now: Instant) {
+        let doubled = settings
+            .base
+            .saturating_mul(1u32.checked_shl(self.ejections).unwrap_or(u32::MAX));
+        self.ejections = self.ejections.saturating_add(1);
+        self.consecutive_5xx = 0;
+        self.ejected_until = Some(now + doubled.min(settings.cap));
+        self.enter(State::Out(Cause::ServerErrors), now);
+    }
+
+    /// Ends an ejection whose time is over. Returns whether the state changed.
+    pub fn tick(&mut self, now: Instant) -> bool {
+        let over = self.state == State::Out(Cause::ServerErrors)
+            && self.ejected_until.is_some_and(|until| until <= now);
+        if over {
+            self.enter(State::Up, now);
+        }
+        over
+    }
+
+    fn passed(&mut self, settings: &HealthSettings, now: Instant) -> bool {
+        self.misses = 0;
+        self.passes = self.passes.saturating_add(1);
+        match self.state {
+            State::Up | State::Out(Cause::Down | Cause::ServerErrors) => false,
+            State::Out(Cause::New) => self.enter(State::Up, now),
+            State::Out(_) => self.passes >= settings.rise && self.enter(State::Up, now),
+        }
+    }
+
+    fn enter(&mut self, state: State, now: Instant) -> bool {
+        self.state = state;
+        self.since = now;
+        self.passes = 0;
+        self.misses = 0;
+        self.consecutive_5xx = 0;
+        true
+    }
+
+    fn recently_finished(&self, now: Instant) -> bool {
+        self.last_finished
+            .is_some_and(|at| now.saturating_duration_since(at) < BUSY_NOT_DEAD)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn up(now: Instant) -> Health {
+        let mut health = Health::new(false, now);
+        assert!(health.probed(Probe::Passed, &HealthSettings::default(), now));
+        assert_eq!(health.state(), State::Up);
+        health
+    }
+
+    #[test]
+    fn two_misses_take_out_and_one_pass_brings_back() {
+        let now = Instant::now();
+        let checks = HealthSettings::default();
+        let mut health = up(now);
+        assert!(!health.probed(Probe::Unwell, &checks, now));
+        assert!(!health.probed(Probe::Passed, &checks, now));
+        assert!(!health.probed(Probe::TimedOut, &checks, now));
+        assert!(health.probed(Probe::NotConnected, &checks, now));
+        assert_eq!(health.state(), State::Out(Cause::HealthCheck));
+        assert!(health.probed(Probe::Passed, &checks, now));
+        assert_eq!(health.state(), State::Up);
+    }
+
+    #[test]
+    fn a_busy_server_is_not_a_dead_one() {
+        let now = Instant::now();
+        let checks = HealthSettings::default();
+        let mut health = up(now);
+        health.answered(false, &EjectSettings::default(), now);
+        for _ in 0..9 {
+            assert!(!health.probed(Probe::TimedOut, &checks, now));
+        }
+        let later = now + SECOND;
+        assert!(!health.probed(Probe::TimedOut, &checks, later));
+        assert!(health.probed(Probe::TimedOut, &checks, later));
+    }
+
+    #[test]
+    fn a_hard_fact_takes_out_at_once_until_a_pass() {
+        let now = Instant::now();
+        let mut health = up(now);
+        assert!(health.out(Cause::NotConnected, now));
+        assert!(!health.out(Cause::NotConnected, now));
+        assert!(!health.tick(now + 100 * SECOND));
+        assert!(health.probed(Probe::Passed, &HealthSettings::default(), now));
+    }
+
+    #[test]
+    fn five_errors_in_a_row_eject_for_five_seconds_then_ten() {
+        let now = Instant::now();
+        let settings = EjectSettings::default();
+        let mut health = up(now);
+        for _ in 0..4 {
+            assert!(!health.answered(true, &settings, now));
+        }
+        assert!(!health.answered(false, &settings, now));
+        for _ in 0..4 {
+            assert!(!health.answered(true, &settings, now));
+        }
+        assert!(health.answered(true, &settings, now));
+        health.eject(&settings, now);
+        assert!(!health.probed(Probe::Passed, &HealthSettings::default(), now));
+        assert!(!health.tick(now + 4 * SECOND));
+        assert!(health.tick(now + 5 * SECOND));
+        health.eject(&settings, now);
+        assert!(!health.tick(now + 9 * SECOND));
+        assert!(health.tick(now + 10 * SECOND));
+    }
+
+    #[test]
+    fn what_is_configured_as_down_stays_down() {
+        let now = Instant::now();
+        let mut health = Health::new(true, now);
+        assert!(!health.probed(Probe::Passed, &HealthSettings::default(), now));
+        assert!(!health.out(Cause::Silent, now));
+        assert_eq!(health.state(), State::Out(Cause::Down));
+    }
+
+    proptest! {
+        /// Whatever happened before, enough passes (and the end of an ejection) bring it back.
+        #[test]
+        fn nobody_is_stuck_out(events in prop::collection::vec(0..8u8, 0..60)) {
+            let checks = HealthSettings { rise: 2, ..HealthSettings::default() };
+            let eject = EjectSettings::default();
+            let mut now = Instant::now();
+            let mut health = Health::new(false, now);
+            for event in events {
+                now += Duration::from_millis(100);
+                match event {
+                    0 => { health.probed(Probe::Passed, &checks, now); }
+                    1 => { health.probed(Probe::TimedOut, &checks, now); }
+                    2 => { health.probed(Probe::NotConnected, &checks, now); }
+                    3 => { health.out(Cause::Silent, now); }
+                    4 => { health.probed(Probe::Draining, &checks, now); }
+                    5 => if health.answered(true, &eject, now) { health.eject(&eject, now) },
+                    6 => { health.answered(false, &eject, now); }
+                    _ => { health.tick(now); }
+                }
+            }
+            now += eject.cap;
+            health.tick(now);
+            health.probed(Probe::Passed, &checks, now);
+            health.probed(Probe::Passed, &checks, now);
+            prop_assert_eq!(health.state(), State::Up);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Upstreams: sets of servers that answer the same requests.
+//!
+//! [`discovery`] finds the servers, [`probe`] and [`silence`] watch them, and [`Upstream::pick`]
+//! chooses one for a request by asking [`crate::balance`]. Connections are made by [`dialler`].
+
+pub mod dialler;
+mod discovery;
+pub mod health;
+mod probe;
+pub mod server;
+mod settings;
+mod silence;
+mod stamp;
+pub mod tries;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::balance::SmoothRoundRobin;
+use crate::retry::Budget;
+use health::{Cause, Probe, State};
+use server::{Endpoint, Server};
+pub use settings::{Address, EjectSettings, HealthSettings, ServerSettings, Settings, Timeouts};
+
+/// A set of servers that answer the same requests.
+#[derive(Debug)]
+pub struct Upstream {
+    settings: Settings,
+    /// The servers of each configured address, in the file's order.
+    groups: Mutex<Vec<Vec<Arc<Server>>>>,
+    /// The same in one row, for picks.
+    servers: ArcSwap<Vec<Arc<Server>>>,
+    balancer: Mutex<SmoothRoundRobin>,
+    budget: Mutex<Budget>,
+}
+
+impl Upstream {
+    /// An upstream whose servers are not known yet; [`Self::start`] finds them.
+    pub fn new(settings: Settings, now: Instant) -> Self {
+        Self {
+            groups: Mutex::new(vec![Vec::new(); settings.servers.len()]),
+            servers: ArcSwap::default(),
+            balancer: Mutex::default(),
+            budget: Mutex::new(Budget::new(settings.retry.budget, now)),
+            settings,
+        }
+    }
+
+    /// Starts discovery, health checks and the watch over silent servers.
+    pub fn start(self: &Arc<Self>) {
+        for index in 0..self.settings.servers.len() {
+            tokio::spawn(discovery::follow(Arc::clone(self), index));
+        }
+        tokio::spawn(silence::watch(Arc::clone(self)));
+    }
+
+    /// What is set of it.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Its servers as they are now.
+    pub fn servers(&self) -> Guard<Arc<Vec<Arc<Server>>>> {
+        self.servers.load()
+    }
+
+    /// Configured addresses that stand for no server at the moment.
+    pub fn unresolved(&self) -> Vec<String> {
+        let groups = lock(&self.groups);
+        let configured = self.settings.servers.iter();
+        configured
+            .zip(groups.iter())
+            .filter(|(_, group)| group.is_empty())
+            .map(|(server, _)| server.address.to_string())
+            .collect()
+    }
+
+    /// Picks the server for a request that has tried `tried` before.
+    ///
+    /// When all servers are out, those that are out only for their 5xx answers are used.
+    pub fn pick(&self, tried: &[Arc<Server>]) -> Option<Arc<Server>> {
+        let servers = self.servers.load();
+        self.pick_by(&servers, tried, |server| server.weight_now())
+            .or_else(|| self.pick_by(&servers, tried, weight_if_ejected))
+    }
+
+    /// Whether a server is up that the request has not tried.
+    pub fn has_another(&self, tried: &[Arc<Server>]) -> bool {
+        let servers = self.servers.load();
+        servers
+            .iter()
+            .any(|server| server.weight_now() > 0 && !contains(tried, server))
+    }
+
+    /// Books a request in the retry budget.
+    pub fn earn(&self, now: Instant) {
+        lock(&self.budget).earn(now);
+    }
+
+    /// Pays for a retry; false when the budget is empty.
+    pub fn spend(&self, now: Instant) -> bool {
+        lock(&self.budget).spend(now)
+    }
+
+    /// Takes a server out because of a hard fact.
+    pub fn take_out(&self, server: &Server, cause: Cause, now: Instant) {
+        if server.with_health(|health| health.out(cause, now)) {
+            self.report(server);
+        }
+    }
+
+    /// Has a server asked at once whether it lives: it broke a connection off.
+    pub fn suspect(self: &Arc<Self>, server: &Arc<Server>) {
+        silence::probe_now(self, server);
+    }
+
+    /// Takes in the status of an answer; ejects the server when it has answered too many 5xx and
+    /// not too many others are ejected.
+    pub fn answered(&self, server: &Server, server_error: bool, now: Instant) {
+        let eject = &self.settings.eject;
+        let earned = server.with_health(|health| health.answered(server_error, eject, now));
+        if earned && self.may_eject_one_more() {
+            server.with_health(|health| health.eject(eject, now));
+            self.report(server);
+        }
+    }
+
+    fn probed(&self, server: &Server, result: Probe, now: Instant) {
+        let checks = &self.settings.health;
+        let changed =
+            server.with_health(|health| health.tick(now) | health.probed(result, checks, now));
+        if changed {
+            self.report(server);
+        }
+    }
+
+    /// Takes in what a look-up of one configured address found.
+    fn found(self: &Arc<Self>, index: usize, endpoints: Vec<Endpoint>, now: Instant) {
+        let mut groups = lock(&self.groups);
+        let known: Vec<&Endpoint> = groups[index].iter().map(|s| s.endpoint()).collect();
+        if known.iter().copied().eq(endpoints.iter()) {
+            return;
+        }
+        let (kept, gone): (Vec<_>, Vec<_>) = groups[index]
+            .drain(..)
+            .partition(|server| endpoints.contains(server.endpoint()));
+        for server in gone {
+            server.retire();
+            tracing::info!(upstream = %self.settings.name, server = server.address(), endpoint = %server.endpoint(), "server gone");
+        }
+        groups[index] = endpoints
+            .into_iter()
+            .filter_map(|endpoint| {
+                let same = kept.iter().find(|server| *server.endpoint() == endpoint);
+                same.cloned().or_else(|| self.add(index, endpoint, now))
+            })
+            .collect();
+        self.servers.store(Arc::new(groups.concat()));
+    }
+
+    fn add(
+        self: &Arc<Self>,
+        index: usize,
+        endpoint: Endpoint,
+        now: Instant,
+    ) -> Option<Arc<Server>> {
+        let settings = &self.settings.servers[index];
+        match Server::new(settings, endpoint, &self.settings.timeouts, now) {
+            Ok(server) => {
+                let server = Arc::new(server);
+                tracing::info!(upstream = %self.settings.name, server = server.address(), endpoint = %server.endpoint(), "server found");
+                tokio::spawn(probe::rounds(Arc::clone(self), Arc::clone(&server)));
+                Some(server)
+            }
+            Err(error) => {
+                tracing::warn!(upstream = %self.settings.name, server = %settings.address, %error, "server not usable");
+                None
+            }
+        }
+    }
+
+    fn pick_by(
+        &self,
+        servers: &[Arc<Server>],
+        tried: &[Arc<Server>],
+        weight: impl Fn(&Server) -> u32 + Copy,
+    ) -> Option<Arc<Server>> {
+        let mut balancer = lock(&self.balancer);
+        let index = if tried.is_empty() {
+            // A server may go out between two looks at its weight.
+            let weights: smallvec::SmallVec<[u32; 16]> =
+                servers.iter().map(|s| weight(s)).collect();
+            balancer.pick(weights.iter().copied())
+        } else {
+            balancer.detour(servers.iter().map(|server| {
+                if contains(tried, server) {
+                    0
+                } else {
+                    weight(server)
+                }
+            }))
+        };
+        index.map(|index| Arc::clone(&servers[index]))
+    }
+
+    fn may_eject_one_more(&self) -> bool {
+        let servers = self.servers.load();
+        let ejected = servers.iter().filter(|server| is_ejected(server)).count();
+        (ejected + 1) as f64 <= self.settings.eject.at_most * servers.len() as f64
+    }
+
+    fn report(&self, server: &Server) {
+        let upstream = &*self.settings.name;
+        let endpoint = &**server.endpoint_text();
+        match server.with_health(|health| health.state()) {
+            State::Up => {
+                tracing::info!(upstream, server = server.address(), endpoint, "server up");
+            }
+            State::Out(cause) => {
+                let cause = cause.as_str();
+                tracing::warn!(
+                    upstream,
+                    server = server.address(),
+                    endpoint,
+                    cause,
+                    "server out"
+                );
+            }
+        }
+    }
+}
+
+fn weight_if_ejected(server: &Server) -> u32 {
+    if is_ejected(server) {
+        server.weight()
+    } else {
+        0
+    }
+}
+
+fn is_ejected(server: &Server) -> bool {
+    server.with_health(|health| health.state()) == State::Out(Cause::ServerErrors)
+}
+
+fn contains(servers: &[Arc<Server>], server: &Arc<Server>) -> bool {
+    servers.iter().any(|other| Arc::ptr_eq(other, server))
+}
+
+/// The locks here guard plain values that no panic leaves half-changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

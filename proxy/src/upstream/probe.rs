@@ -1,0 +1,86 @@
+//! Health checks: one question to one server, and the rounds in which it is asked.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::Response;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::Upstream;
+use super::health::{Cause, Probe, State};
+use super::server::{Endpoint, Server};
+use super::settings::HealthSettings;
+use crate::single_get::single_get;
+
+/// How often a server that never passed is asked.
+const FIRST_PASS_EVERY: Duration = Duration::from_millis(100);
+
+/// Checks a server again and again until it is retired.
+pub(super) async fn rounds(upstream: Arc<Upstream>, server: Arc<Server>) {
+    let checks = &upstream.settings().health;
+    loop {
+        let result = ask(&server, checks, checks.timeout).await;
+        if server.is_retired() {
+            return;
+        }
+        upstream.probed(&server, result, Instant::now());
+        tokio::select! {
+            () = tokio::time::sleep(pause(&server, checks)) => {}
+            () = server.retirement() => return,
+        }
+    }
+}
+
+fn pause(server: &Server, checks: &HealthSettings) -> Duration {
+    if server.with_health(|health| health.state()) == State::Out(Cause::New) {
+        FIRST_PASS_EVERY.min(checks.every)
+    } else {
+        // Varied by a fifth, so that many proxies do not ask in step.
+        checks.every.mul_f64(0.8 + 0.4 * fastrand::f64())
+    }
+}
+
+/// Asks a server how it is; the limit covers everything, a dripping answer too.
+pub(super) async fn ask(server: &Server, checks: &HealthSettings, limit: Duration) -> Probe {
+    match tokio::time::timeout(limit, exchange(server, checks)).await {
+        Ok(Ok(probe)) => probe,
+        Ok(Err(_)) => Probe::NotConnected,
+        Err(_) => Probe::TimedOut,
+    }
+}
+
+async fn exchange(server: &Server, checks: &HealthSettings) -> io::Result<Probe> {
+    match server.endpoint() {
+        Endpoint::Inet(address) => {
+            converse(TcpStream::connect(address).await?, server, checks).await
+        }
+        Endpoint::Unix(path) => converse(UnixStream::connect(path).await?, server, checks).await,
+    }
+}
+
+async fn converse<S>(stream: S, server: &Server, checks: &HealthSettings) -> io::Result<Probe>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Some(path) = &checks.path else {
+        return Ok(Probe::Passed);
+    };
+    let answer = single_get(stream, server.address(), path).await?;
+    Ok(read(server, &answer))
+}
+
+fn read(server: &Server, answer: &Response<hyper::body::Incoming>) -> Probe {
+    let header = |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok());
+    if let Some(instance) = header("x-instance") {
+        server.set_instance(instance);
+    }
+    if header("x-lb-drain") == Some("1") {
+        Probe::Draining
+    } else if answer.status().is_success() {
+        Probe::Passed
+    } else {
+        Probe::Unwell
+    }
+}

@@ -1,0 +1,235 @@
+//! One server of an upstream: where it is, how it fares, what it has in hand.
+//!
+//! Shared by the requests that go there, its health checks and the status page. Its state starts
+//! afresh when its address comes back after having been gone.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use pingora_core::upstreams::peer::HttpPeer;
+use tokio::sync::Notify;
+
+use super::dialler::Dialler;
+use super::health::{Health, State};
+use super::settings::{ServerSettings, Timeouts};
+use super::stamp::Stamp;
+use super::tries::Tries;
+
+/// Tells connection pools of servers, and of single fresh connections, apart.
+static NEXT_POOL: AtomicU64 = AtomicU64::new(1);
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Endpoint {
+    /// An IP address and a TCP port.
+    Inet(SocketAddr),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// One server.
+#[derive(Debug)]
+pub struct Server {
+    address: String,
+    endpoint: Endpoint,
+    endpoint_text: Arc<str>,
+    weight: u32,
+    peer: HttpPeer,
+    health: Mutex<Health>,
+    /// What `health` says, for picks that take no lock.
+    up: AtomicBool,
+    heard: Stamp,
+    probing: AtomicBool,
+    tries: Arc<Tries>,
+    requests: AtomicU64,
+    failures: AtomicU64,
+    instance: Mutex<Option<String>>,
+    retired: AtomicBool,
+    woken: Notify,
+}
+
+impl Server {
+    /// A server at `endpoint`, out until its first health check passes.
+    ///
+    /// Fails when the path of a Unix socket is too long for one.
+    pub fn new(
+        settings: &ServerSettings,
+        endpoint: Endpoint,
+        timeouts: &Timeouts,
+        now: Instant,
+    ) -> Result<Self, Box<pingora_error::Error>> {
+        let mut peer = match &endpoint {
+            Endpoint::Inet(address) => HttpPeer::new(address, false, String::new()),
+            Endpoint::Unix(path) => {
+                HttpPeer::new_uds(&path.to_string_lossy(), false, String::new())?
+            }
+        };
+        peer.group_key = NEXT_POOL.fetch_add(1, Ordering::Relaxed);
+        peer.options.custom_l4 = Some(Arc::new(Dialler::new(timeouts.connect)));
+        peer.options.idle_timeout = Some(timeouts.keep_alive);
+        peer.options.write_timeout = Some(timeouts.first_byte);
+        Ok(Self {
+            address: settings.address.to_string(),
+            endpoint_text: endpoint.to_string().into(),
+            endpoint,
+            weight: settings.weight,
+            peer,
+            health: Mutex::new(Health::new(settings.down, now)),
+            up: AtomicBool::new(false),
+            heard: Stamp::unset(now),
+            probing: AtomicBool::new(false),
+            tries: Arc::default(),
+            requests: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            instance: Mutex::new(None),
+            retired: AtomicBool::new(false),
+            woken: Notify::new(),
+        })
+    }
+
+    /// The address as configured.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Where it listens.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The endpoint in words.
+    pub fn endpoint_text(&self) -> &Arc<str> {
+        &self.endpoint_text
+    }
+
+    /// The configured weight.
+    pub fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    /// The weight for a pick now: zero when the server is out.
+    pub fn weight_now(&self) -> u32 {
+        if self.up.load(Ordering::Acquire) {
+            self.weight
+        } else {
+            0
+        }
+    }
+
+    /// How Pingora reaches it. A `fresh` peer shares no pooled connection with anybody.
+    pub fn peer(&self, fresh: bool) -> Box<HttpPeer> {
+        let mut peer = Box::new(self.peer.clone());
+        if fresh {
+            peer.group_key = NEXT_POOL.fetch_add(1, Ordering::Relaxed);
+        }
+        peer
+    }
+
+    /// The tries in hand.
+    pub fn tries(&self) -> &Arc<Tries> {
+        &self.tries
+    }
+
+    /// How many requests it has in hand.
+    pub fn in_flight(&self) -> usize {
+        self.tries.count()
+    }
+
+    /// When a byte last came from it.
+    pub fn heard(&self) -> &Stamp {
+        &self.heard
+    }
+
+    /// Lets `change` work on the health and keeps the pick in step with it.
+    pub fn with_health<T>(&self, change: impl FnOnce(&mut Health) -> T) -> T {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = change(&mut health);
+        self.up
+            .store(health.state() == State::Up, Ordering::Release);
+        result
+    }
+
+    /// Takes the turn to probe the server out of its ordinary turn; one at a time.
+    pub fn begin_probe(self: &Arc<Self>) -> Option<ProbeTurn> {
+        let begun = !self.probing.swap(true, Ordering::AcqRel);
+        begun.then(|| ProbeTurn(Arc::clone(self)))
+    }
+
+    /// Counts a request that was sent here.
+    pub fn count_request(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a try that failed here.
+    pub fn count_failure(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests sent here and tries that failed here.
+    pub fn counts(&self) -> (u64, u64) {
+        (
+            self.requests.load(Ordering::Relaxed),
+            self.failures.load(Ordering::Relaxed),
+        )
+    }
+
+    /// The name that it gave in its last health answer.
+    pub fn instance(&self) -> Option<String> {
+        self.lock_instance().clone()
+    }
+
+    /// Remembers the name that it gave in a health answer.
+    pub fn set_instance(&self, name: &str) {
+        let mut instance = self.lock_instance();
+        if instance.as_deref() != Some(name) {
+            *instance = Some(name.to_owned());
+        }
+    }
+
+    /// Ends its health checks: it is no longer part of its upstream.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.up.store(false, Ordering::Release);
+        self.woken.notify_waiters();
+    }
+
+    /// Whether it is no longer part of its upstream.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// Waits for its retirement.
+    pub async fn retirement(&self) {
+        let woken = self.woken.notified();
+        if !self.is_retired() {
+            woken.await;
+        }
+    }
+
+    fn lock_instance(&self) -> MutexGuard<'_, Option<String>> {
+        self.instance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The turn to probe a server; given back when dropped.
+#[derive(Debug)]
+pub struct ProbeTurn(Arc<Server>);
+
+impl Drop for ProbeTurn {
+    fn drop(&mut self) {
+        self.0.probing.store(false, Ordering::Release);
+    }
+}

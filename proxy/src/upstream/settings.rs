@@ -1,0 +1,222 @@
+//! What can be set of an upstream, with its defaults; [`crate::config`] fills these types.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::retry;
+
+/// The settings of one upstream: a set of servers that answer the same requests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The name that routes use.
+    pub name: Arc<str>,
+    /// The servers as configured; each may stand for several endpoints.
+    pub servers: Vec<ServerSettings>,
+    /// How often names are asked and folders read. Default 1 s.
+    pub resolve: Duration,
+    /// Limits of a request.
+    pub timeouts: Timeouts,
+    /// How often a request may be sent again.
+    pub retry: retry::Policy,
+    /// Active health checks.
+    pub health: HealthSettings,
+    /// Ejection of servers that answer with errors.
+    pub eject: EjectSettings,
+}
+
+/// One configured server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerSettings {
+    /// Where it is.
+    pub address: Address,
+    /// Its share among the others, 0 to 1000; 0 is never picked. Default 1.
+    pub weight: u32,
+    /// Taken out by hand.
+    pub down: bool,
+}
+
+/// Where a configured server is found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// A name or address and a port; every address that the name has is a server.
+    Host {
+        /// Name or IP address, without brackets.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// One Unix socket.
+    Socket(PathBuf),
+    /// A folder: every `*.sock` in it is a server.
+    SocketFolder(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Host { host, port } => write!(f, "{host}:{port}"),
+            Self::Socket(path) => write!(f, "unix:{}", path.display()),
+            Self::SocketFolder(path) => write!(f, "unix:{}/*.sock", path.display()),
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected =
+            || format!("expected host:port, unix:/path.sock or unix:/folder/*.sock, got {text:?}");
+        if let Some(path) = text.strip_prefix("unix:") {
+            return match path.strip_suffix("/*.sock") {
+                Some(folder) if folder.starts_with('/') && !folder.contains('*') => {
+                    Ok(Self::SocketFolder(folder.into()))
+                }
+                None if path.starts_with('/') && !path.contains('*') => {
+                    Ok(Self::Socket(path.into()))
+                }
+                _ => Err(expected()),
+            };
+        }
+        let (host, port) = text.rsplit_once(':').ok_or_else(expected)?;
+        let port = port.parse().ok().filter(|&port| port > 0);
+        let host = match host.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']').filter(|inner| inner.contains(':')),
+            None => Some(host).filter(|host| !host.contains(':')),
+        };
+        let host = host.filter(|host| {
+            !host.is_empty()
+                && host
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-._:%".contains(&b))
+        });
+        match (host, port) {
+            (Some(host), Some(port)) => Ok(Self::Host {
+                host: host.to_owned(),
+                port,
+            }),
+            _ => Err(expected()),
+        }
+    }
+}
+
+/// The limits of a request on its way through an upstream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Timeouts {
+    /// For a connection to come about. Default 250 ms.
+    pub connect: Duration,
+    /// From the request sent whole to the first byte of the answer, per try. Default 10 s.
+    pub first_byte: Duration,
+    /// The same over all tries, the client's upload not counted. Default 30 s.
+    pub request: Duration,
+    /// Between two pieces of an answer. Default 60 s.
+    pub idle: Duration,
+    /// How long an unused connection is kept. Default 10 s.
+    pub keep_alive: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_millis(250),
+            first_byte: Duration::from_secs(10),
+            request: Duration::from_secs(30),
+            idle: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Active health checks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HealthSettings {
+    /// What is asked for; `None`: a connection is enough. Default none.
+    pub path: Option<String>,
+    /// From one check to the next, varied by a fifth. Default 500 ms.
+    pub every: Duration,
+    /// For a whole check. Default 250 ms.
+    pub timeout: Duration,
+    /// Passes that bring a server back. Default 1.
+    pub rise: u32,
+    /// Misses that take a server out. Default 2.
+    pub fall: u32,
+}
+
+impl Default for HealthSettings {
+    fn default() -> Self {
+        Self {
+            path: None,
+            every: Duration::from_millis(500),
+            timeout: Duration::from_millis(250),
+            rise: 1,
+            fall: 2,
+        }
+    }
+}
+
+/// Ejection of servers that answer 5xx.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EjectSettings {
+    /// Answers in a row that take a server out. Default 5.
+    pub consecutive_5xx: u32,
+    /// How long the first ejection lasts; each further one lasts twice as long. Default 5 s.
+    pub base: Duration,
+    /// The longest ejection. Default 60 s.
+    pub cap: Duration,
+    /// The share of an upstream's servers that may be out for this. Default 0.5.
+    pub at_most: f64,
+}
+
+impl Default for EjectSettings {
+    fn default() -> Self {
+        Self {
+            consecutive_5xx: 5,
+            base: Duration::from_secs(5),
+            cap: Duration::from_secs(60),
+            at_most: 0.5,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Address;
+
+    fn check(text: &str, expected: Option<&str>) {
+        let parsed = text.parse::<Address>().ok().map(|a| a.to_string());
+        assert_eq!(parsed.as_deref(), expected, "{text}");
+    }
+
+    #[test]
+    fn addresses() {
+        for same in [
+            "api:8000",
+            "127.0.0.1:80",
+            "[::1]:8000",
+            "unix:/run/api.sock",
+            "unix:/run/api/*.sock",
+        ] {
+            check(same, Some(same));
+        }
+        for wrong in [
+            "api",
+            "api:",
+            "api:0",
+            "api:65536",
+            ":80",
+            "::1:80",
+            "[api]:80",
+            "a b:80",
+            "unix:api.sock",
+            "unix:/run/*",
+            "unix:/run/*/x.sock",
+            "http://api:80",
+        ] {
+            check(wrong, None);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The proxy on real sockets: a running proxy, real upstream servers, bytes in and bytes out.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod binary;
+mod drain;
+mod edge;
+mod failover;
+mod forwarding;
+mod static_files;
+mod streams;
+mod support;

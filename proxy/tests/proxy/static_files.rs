@@ -1,0 +1,120 @@
+//! Files served by the proxy itself.
+
+use crate::support::{Answer, Proxy};
+
+async fn proxy() -> (Proxy, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("static");
+    std::fs::create_dir_all(root.join("sub")).unwrap();
+    std::fs::write(root.join("index.html"), "<h1>hello</h1>").unwrap();
+    std::fs::write(root.join("app.js"), "1;").unwrap();
+    std::fs::write(root.join("large.bin"), vec![b'x'; 300_000]).unwrap();
+    std::fs::write(root.join("sub/index.html"), "sub").unwrap();
+    std::fs::write(folder.path().join("secret"), "secret").unwrap();
+    std::os::unix::fs::symlink("../secret", root.join("out")).unwrap();
+    let root = root.display();
+    let proxy = Proxy::start(&format!(
+        r#"
+        listen = ["127.0.0.1:0"]
+        admin = "127.0.0.1:0"
+        [log]
+        access = "off"
+        [[routes]]
+        path = "/static"
+        files = "{root}"
+        [[routes]]
+        path = "/"
+        files = "{root}"
+        "#
+    ))
+    .await;
+    (proxy, folder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_have_types_lengths_and_validators() {
+    let (proxy, _folder) = proxy().await;
+    for (path, kind, body) in [
+        ("/", "text/html; charset=utf-8", "<h1>hello</h1>"),
+        ("/static/app.js", "text/javascript; charset=utf-8", "1;"),
+        ("/sub/", "text/html; charset=utf-8", "sub"),
+    ] {
+        let answer = proxy.get(path).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, body), "{path}");
+        assert_eq!(answer.field("content-type"), Some(kind), "{path}");
+        assert_eq!(
+            answer.field("content-length"),
+            Some(body.len().to_string().as_str())
+        );
+        assert_eq!(answer.field("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.instance(), "proxy");
+        assert!(answer.field("etag").is_some() && answer.field("last-modified").is_some());
+    }
+    assert_eq!(proxy.get("/static/large.bin").await.body.len(), 300_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_client_has_is_not_sent_again() {
+    let (proxy, _folder) = proxy().await;
+    let etag = proxy.get("/app.js").await.field("etag").unwrap().to_owned();
+    let with = |field: &str| {
+        let request =
+            format!("GET /app.js HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{field}\r\n\r\n");
+        let proxy = &proxy;
+        async move { proxy.raw(&request).await }
+    };
+    let same = with(&format!("If-None-Match: {etag}")).await;
+    assert_eq!((same.status, same.body.as_str()), (304, ""));
+    assert_eq!(same.field("etag"), Some(etag.as_str()));
+    let other = with("If-None-Match: \"other\"").await;
+    assert_eq!((other.status, other.body.as_str()), (200, "1;"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_has_no_body_and_the_connection_is_kept() {
+    let (proxy, _folder) = proxy().await;
+    let answer = proxy
+        .raw("HEAD / HTTP/1.1\r\nHost: x\r\n\r\nGET /app.js HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await;
+    assert_eq!(answer.field("content-length"), Some("14"));
+    assert!(answer.body.starts_with("HTTP/1.1 200"), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_outside_the_root_is_served() {
+    let (proxy, _folder) = proxy().await;
+    for path in [
+        "/../secret",
+        "/%2e%2e/secret",
+        "/..%2fsecret",
+        "/static/../../secret",
+        "/out",
+        "/static/out",
+        "/sub/%2e%2e/%2e%2e/secret",
+        "/.hidden",
+        "//etc/passwd",
+        "/static//etc/passwd",
+        "/app.js/",
+        "/none",
+    ] {
+        let answer: Answer = proxy.get(path).await;
+        assert!(matches!(answer.status, 400 | 404), "{path}: {answer:?}");
+        assert!(!answer.body.contains("secret"), "{path}: {answer:?}");
+        assert_eq!(answer.instance(), "proxy", "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_redirect_and_other_methods_are_refused() {
+    let (proxy, _folder) = proxy().await;
+    let answer = proxy.get("/sub?x=1").await;
+    assert_eq!(
+        (answer.status, answer.field("location")),
+        (301, Some("/sub/?x=1"))
+    );
+    let answer = proxy.post("/app.js", "x").await;
+    assert_eq!(
+        (answer.status, answer.field("allow")),
+        (405, Some("GET, HEAD"))
+    );
+}

@@ -1,0 +1,376 @@
+//! A proxy, upstream servers that do as they are told, and a client that speaks in bytes.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use proxy::access_log::{AccessLog, Destination};
+use proxy::config::Config;
+use proxy::server::{self, Sockets};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// The longest that anything in these tests may take.
+const BOUND: Duration = Duration::from_secs(20);
+
+/// Waits until `condition` holds.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+    let end = Instant::now() + BOUND;
+    while !condition().await {
+        assert!(Instant::now() < end, "it never came true that {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// What an upstream server has received.
+#[derive(Debug, Clone)]
+pub(crate) struct Received {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+#[derive(Default)]
+struct Script {
+    frozen: AtomicBool,
+    unwell: AtomicBool,
+    status: Mutex<Option<(StatusCode, HeaderMap)>>,
+    received: Mutex<Vec<Received>>,
+}
+
+/// An upstream server that answers with its name, and can be told to behave badly.
+pub(crate) struct Origin {
+    pub(crate) address: SocketAddr,
+    name: &'static str,
+    script: Arc<Script>,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+}
+
+impl Origin {
+    pub(crate) async fn start(name: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(name, listener)
+    }
+
+    /// Starts it again at the address that it had.
+    pub(crate) async fn restart(self) -> Self {
+        assert!(self.stop.is_none(), "stop it first");
+        Self::on(self.name, TcpListener::bind(self.address).await.unwrap())
+    }
+
+    fn on(name: &'static str, listener: TcpListener) -> Self {
+        let script = Arc::new(Script::default());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let address = listener.local_addr().unwrap();
+        let app = Router::new()
+            .fallback(answer)
+            .with_state((name, Arc::clone(&script)));
+        let serving = tokio::spawn(async move {
+            tokio::select! {
+                _ = stopped => {}
+                served = axum::serve(listener, app).into_future() => served.unwrap(),
+            }
+        });
+        Self {
+            address,
+            name,
+            script,
+            stop: Some(stop),
+            serving,
+        }
+    }
+
+    /// Stops listening: connections are refused.
+    pub(crate) async fn stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        (&mut self.serving).await.unwrap();
+    }
+
+    /// Accepts connections and answers nothing, as a paused process does.
+    pub(crate) fn freeze(&self, frozen: bool) {
+        self.script.frozen.store(frozen, Ordering::SeqCst);
+    }
+
+    /// Health checks fail.
+    pub(crate) fn unwell(&self, unwell: bool) {
+        self.script.unwell.store(unwell, Ordering::SeqCst);
+    }
+
+    /// Answers every request with this status and these fields.
+    pub(crate) fn answer_with(&self, status: u16, fields: &[(&'static str, &'static str)]) {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.insert(*name, value.parse().unwrap());
+        }
+        let status = StatusCode::from_u16(status).unwrap();
+        *self.script.status.lock().unwrap() = Some((status, headers));
+    }
+
+    /// What it has received, health checks apart.
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.script.received.lock().unwrap().clone()
+    }
+}
+
+async fn answer(
+    State((name, script)): State<(&'static str, Arc<Script>)>,
+    request: Request,
+) -> Response {
+    if script.frozen.load(Ordering::SeqCst) {
+        std::future::pending::<()>().await;
+    }
+    if request.uri().path() == "/healthz" {
+        let unwell = script.unwell.load(Ordering::SeqCst);
+        let status = if unwell { 503 } else { 200 };
+        return (
+            StatusCode::from_u16(status).unwrap(),
+            [("x-instance", name)],
+        )
+            .into_response();
+    }
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, usize::MAX).await else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let target = parts.uri.to_string();
+    script.received.lock().unwrap().push(Received {
+        method: parts.method.to_string(),
+        target: target.clone(),
+        headers: parts.headers,
+        body: body.clone(),
+    });
+    if let Some((status, headers)) = script.status.lock().unwrap().clone() {
+        return (status, headers, name).into_response();
+    }
+    let wait = |name: &str| {
+        let (_, value) = target.split_once(&format!("{name}="))?;
+        Some(Duration::from_millis(value.parse().unwrap()))
+    };
+    if let Some(pause) = wait("slow") {
+        tokio::time::sleep(pause).await;
+    }
+    let named = [("x-instance", name)];
+    if let Some(gap) = wait("stream") {
+        let (mut sender, receiver) = tokio::io::duplex(64);
+        tokio::spawn(async move {
+            for piece in ["one ", "two ", "three"] {
+                sender.write_all(piece.as_bytes()).await.unwrap();
+                tokio::time::sleep(gap).await;
+            }
+        });
+        let stream = tokio_util::io::ReaderStream::new(receiver);
+        return (named, Body::from_stream(stream)).into_response();
+    }
+    (named, format!("{name} {}", body.len())).into_response()
+}
+
+/// A running proxy.
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Starts a proxy whose route `/api` leads to these origins, weighted 4, 6, 4, 6 …
+    pub(crate) async fn before(origins: &[&Origin]) -> Self {
+        Self::with(origins, "", "").await
+    }
+
+    /// The same, with more lines for `[clients]` and for the upstream.
+    pub(crate) async fn with(origins: &[&Origin], clients: &str, upstream: &str) -> Self {
+        let servers: Vec<String> = origins
+            .iter()
+            .enumerate()
+            .map(|(index, origin)| {
+                let weight = if index % 2 == 0 { 4 } else { 6 };
+                format!(r#"{{ address = "{}", weight = {weight} }}"#, origin.address)
+            })
+            .collect();
+        let proxy = Self::start(&format!(
+            r#"
+            listen = ["127.0.0.1:0"]
+            admin = "127.0.0.1:0"
+            [clients]
+            {clients}
+            [log]
+            access = "off"
+            [[routes]]
+            path = "/api"
+            upstream = "music"
+            max_body = "1 MiB"
+            [upstreams.music]
+            servers = [{}]
+            health = {{ path = "/healthz", every = "100ms", timeout = "80ms" }}
+            {upstream}
+            "#,
+            servers.join(", ")
+        ))
+        .await;
+        proxy.until_up(origins.len()).await;
+        proxy
+    }
+
+    /// Starts a proxy with this configuration.
+    pub(crate) async fn start(config: &str) -> Self {
+        let config = Config::parse(config, Path::new("proxy.toml")).unwrap();
+        let sockets = Sockets::bind(&config).unwrap();
+        let address = sockets.addresses()[0];
+        let admin = sockets.admin_address().unwrap();
+        let (log, _) = AccessLog::open(Destination::Off).unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(async move {
+            let stopped = async {
+                let _ = stopped.await;
+            };
+            server::run(config, sockets, log, stopped).await.unwrap();
+        });
+        Self {
+            address,
+            admin,
+            stop: Some(stop),
+            serving,
+        }
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+
+    /// Waits until it has stopped.
+    pub(crate) async fn stopped(self) {
+        tokio::time::timeout(BOUND, self.serving)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+
+    /// Waits until this many servers are up.
+    pub(crate) async fn until_up(&self, servers: usize) {
+        eventually(&format!("{servers} servers are up"), || async {
+            let states = self.states().await;
+            states.iter().filter(|state| *state == "up").count() == servers
+        })
+        .await;
+    }
+
+    /// The state or the cause of every server.
+    pub(crate) async fn states(&self) -> Vec<String> {
+        let status = self.status().await;
+        let servers = status["upstreams"][0]["servers"].as_array().unwrap();
+        let words = |server: &serde_json::Value| {
+            let cause = server["cause"].as_str();
+            cause.or(server["state"].as_str()).unwrap().to_owned()
+        };
+        servers.iter().map(words).collect()
+    }
+
+    pub(crate) async fn status(&self) -> serde_json::Value {
+        let answer = exchange(self.admin, "GET /status HTTP/1.0\r\n\r\n").await;
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// GETs a path on a connection of its own.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        exchange(self.address, &request).await
+    }
+
+    /// POSTs a body on a connection of its own.
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        exchange(self.address, &request).await
+    }
+
+    /// Sends bytes as they are and reads until the proxy closes.
+    pub(crate) async fn raw(&self, bytes: &str) -> Answer {
+        exchange(self.address, bytes).await
+    }
+
+    /// Opens a connection to speak on.
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+}
+
+/// An answer, read to the end of its connection.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+    pub(crate) took: Duration,
+}
+
+impl Answer {
+    fn parse(text: &str, took: Duration) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
+        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok());
+        Self {
+            status: status.unwrap_or(0),
+            head: head.to_owned(),
+            body: body.to_owned(),
+            took,
+        }
+    }
+
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (field, value) = line.split_once(':')?;
+            field.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    pub(crate) fn instance(&self) -> &str {
+        self.field("x-instance").unwrap_or("")
+    }
+}
+
+async fn exchange(address: SocketAddr, request: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    read_to_end(&mut stream).await
+}
+
+/// Reads what comes until the other side closes.
+pub(crate) async fn read_to_end(stream: &mut TcpStream) -> Answer {
+    let began = Instant::now();
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(BOUND, stream.read_to_end(&mut bytes)).await;
+    // A reset behind the answer is as good as an end.
+    let _ = read.expect("the proxy never closed the connection");
+    Answer::parse(&String::from_utf8_lossy(&bytes), began.elapsed())
+}
+
+/// Reads until `text` has arrived.
+pub(crate) async fn read_until(stream: &mut TcpStream, text: &str) -> String {
+    let mut bytes = Vec::new();
+    let reading = async {
+        while !String::from_utf8_lossy(&bytes).contains(text) {
+            let read = stream.read_buf(&mut bytes).await.unwrap();
+            assert!(
+                read > 0,
+                "closed before {text:?}: {:?}",
+                String::from_utf8_lossy(&bytes)
+            );
+        }
+    };
+    tokio::time::timeout(BOUND, reading).await.unwrap();
+    String::from_utf8(bytes).unwrap()
+}
