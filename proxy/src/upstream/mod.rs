@@ -4,12 +4,12 @@
 //! chooses one for a request by asking [`crate::balance`]. Connections are made by [`dialler`].
 
 pub mod dialler;
-mod discovery;
+pub mod discovery;
 pub mod health;
-mod probe;
+pub mod probe;
 pub mod server;
 mod settings;
-mod silence;
+pub mod silence;
 mod stamp;
 pub mod tries;
 
