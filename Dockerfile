@@ -12,15 +12,16 @@ RUN command -v cmake c++ make >/dev/null || { \
       apt-get update \
    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends cmake g++ make \
    && rm -rf /var/lib/apt/lists/*; }
+# As a variable of the environment too, because an argument ends with its stage.
 ARG PROFILE=release
-ENV SQLX_OFFLINE=true CARGO_INCREMENTAL=0
+ENV PROFILE=${PROFILE} SQLX_OFFLINE=true
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY api/Cargo.toml api/
 COPY proxy/Cargo.toml proxy/
 COPY stack/Cargo.toml stack/
 RUN mkdir -p api/src proxy/src stack/src stack/tests \
- && for file in api/src proxy/src stack/src; do echo 'fn main() {}' >$file/main.rs; done \
+ && for file in api/src proxy/src stack/src; do printf '//! Empty.\nfn main() {}\n' >$file/main.rs; done \
  && touch stack/tests/e2e.rs \
  && cargo build --locked --profile "$PROFILE" -p api -p proxy
 

@@ -1,0 +1,22 @@
+# Each target calls one script, which a reader could as well type.
+
+.PHONY: help up down native test lint
+
+help:
+	@echo 'make up      run the stack: on Docker where an engine answers, else as plain processes'
+	@echo 'make native  run it as plain processes, in this terminal, until Ctrl-C'
+	@echo 'make down    end either; the data stays'
+	@echo 'make test    run every test'
+	@echo 'make lint    check format, Clippy, documentation, licences and layers'
+
+up:
+	@scripts/up
+down:
+	@scripts/down
+native:
+	@scripts/native
+test:
+	@scripts/test
+lint:
+	@scripts/setup lint
+	@scripts/lint
