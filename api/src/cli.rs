@@ -1,0 +1,120 @@
+//! The command line: names, defaults and help of every setting, still as the text that was given.
+//!
+//! [`crate::config`] parses the text, so that a wrong value is refused in one place and by both its names.
+
+use clap::{Args, Parser, Subcommand};
+
+/// A music API that runs as one of several instances behind a load balancer.
+#[derive(Parser)]
+#[command(name = "api", version)]
+pub struct Cli {
+    /// How it logs.
+    #[command(flatten)]
+    pub log: LogArguments,
+    /// What it does.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program is to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Serve the API, after bringing the database up to date
+    ///
+    /// Example: DATABASE_URL=postgres://music:secret@localhost/music api serve --permission open
+    #[command(verbatim_doc_comment)]
+    Serve(ServeArguments),
+    /// Bring the database up to date and end
+    ///
+    /// Example: DATABASE_URL=postgres://music:secret@localhost/music api migrate
+    #[command(verbatim_doc_comment)]
+    Migrate(DatabaseArguments),
+    /// Ask the instance that listens on the same address whether it is well: exit code 0 or 1
+    ///
+    /// Example: api healthcheck --listen 127.0.0.1:8000
+    #[command(verbatim_doc_comment)]
+    Healthcheck(ListenArguments),
+}
+
+/// Settings of the log, for every command.
+#[derive(Args)]
+pub struct LogArguments {
+    /// What to log, in the syntax of tracing's `EnvFilter`, such as `info` or `api=debug`
+    #[arg(long = "log", env = "RUST_LOG", default_value = "info", global = true)]
+    pub filter: String,
+    /// `text`, `json` (one object a line), or `auto`: text on a terminal
+    #[arg(
+        long = "log-format",
+        env = "LOG_FORMAT",
+        default_value = "auto",
+        global = true
+    )]
+    pub format: String,
+}
+
+/// Where the API listens.
+#[derive(Args)]
+pub struct ListenArguments {
+    /// An address such as `0.0.0.0:8000`, or `unix:/path/to.sock`
+    #[arg(long, env = "API_LISTEN", default_value = "0.0.0.0:8000")]
+    pub listen: String,
+}
+
+/// Settings of `api serve`.
+#[derive(Args)]
+pub struct ServeArguments {
+    /// Where it listens.
+    #[command(flatten)]
+    pub listen: ListenArguments,
+    /// The name in `X-Instance`; by default the name that Docker gives the container, else the host's
+    #[arg(long, env = "INSTANCE_NAME")]
+    pub instance_name: Option<String>,
+    /// Who may write: `read-only` (nobody who is not signed in) or `open` (anyone)
+    #[arg(long, env = "API_PERMISSION", default_value = "read-only")]
+    pub permission: String,
+    /// Networks whose `X-Forwarded-*` headers are believed, with commas between them
+    #[arg(
+        long,
+        env = "API_TRUSTED_PROXIES",
+        default_value = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
+    )]
+    pub trusted_proxies: String,
+    /// Where its rows are.
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+}
+
+/// Which Postgres to use: a URL, or the variables that libpq knows.
+#[derive(Args)]
+pub struct DatabaseArguments {
+    /// `postgres://user:password@host:5432/database`
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// A file that holds the URL
+    #[arg(long, env = "DATABASE_URL_FILE")]
+    pub database_url_file: Option<String>,
+    /// Host, or the folder of a Unix socket, if there is no URL
+    #[arg(long, env = "PGHOST")]
+    pub pg_host: Option<String>,
+    /// Port, if there is no URL (5432)
+    #[arg(long, env = "PGPORT")]
+    pub pg_port: Option<String>,
+    /// User, if there is no URL
+    #[arg(long, env = "PGUSER")]
+    pub pg_user: Option<String>,
+    /// Database, if there is no URL (the user's name)
+    #[arg(long, env = "PGDATABASE")]
+    pub pg_database: Option<String>,
+    /// Password, if there is no URL
+    #[arg(long, env = "PGPASSWORD", hide_env_values = true)]
+    pub pg_password: Option<String>,
+    /// A file that holds the password
+    #[arg(long, env = "PGPASSWORD_FILE")]
+    pub pg_password_file: Option<String>,
+    /// How long to wait at the start for a Postgres that is not there yet, such as `60s` or `500ms`
+    #[arg(long, env = "API_DATABASE_WAIT", default_value = "60s")]
+    pub database_wait: String,
+    /// How many connections to hold at most
+    #[arg(long, env = "API_DATABASE_CONNECTIONS", default_value = "8")]
+    pub database_connections: String,
+}

@@ -1,0 +1,99 @@
+//! The database as a request sees it: a connection is lent for one piece of work, within a budget of time.
+//!
+//! Whatever happens to Postgres (gone, hung, full, read-only), a request learns it within [`BUDGET`], and a
+//! connection that did not come to a clean end is thrown away, never waited for.
+
+mod fault;
+mod lease;
+mod pool;
+mod start;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::{PgConnection, PgPool};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::DatabaseConfig;
+use crate::instance::Instance;
+use lease::Lease;
+
+pub use fault::Fault;
+pub use start::{NotReady, latest_migration, prepare};
+
+/// The time that all database work of one request may take: waiting for a connection and every query.
+pub const BUDGET: Duration = Duration::from_millis(1500);
+
+/// How many requests may wait for a connection, for each connection of the pool; more are refused at once.
+const WAITING_PER_CONNECTION: usize = 32;
+
+/// A handle to the database. Clones share one pool.
+#[derive(Clone)]
+pub struct Database {
+    pool: PgPool,
+    places: Arc<Semaphore>,
+}
+
+/// The database work of one request: what is left of its budget.
+pub struct Work<'database> {
+    database: &'database Database,
+    left: Duration,
+}
+
+impl Database {
+    /// Makes the pool. Connects when the first request needs it.
+    #[must_use]
+    pub fn open(config: &DatabaseConfig, instance: &Instance) -> Self {
+        let connections = config.connections as usize;
+        Self {
+            pool: pool::open(config, instance),
+            places: Arc::new(Semaphore::new(connections * (1 + WAITING_PER_CONNECTION))),
+        }
+    }
+
+    /// Begins the database work of one request.
+    #[must_use]
+    pub fn work(&self) -> Work<'_> {
+        Work {
+            database: self,
+            left: BUDGET,
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Lends a connection to `task` and waits for it, no longer than what is left of the budget.
+    pub async fn run<T, Task>(&mut self, task: Task) -> Result<T, Fault>
+    where
+        Task: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>>,
+    {
+        let started = Instant::now();
+        let deadline = started + self.left;
+        let result = self.database.run_until(deadline, task).await;
+        self.left = self.left.saturating_sub(started.elapsed());
+        result
+    }
+}
+
+impl Database {
+    async fn run_until<T, Task>(&self, deadline: Instant, task: Task) -> Result<T, Fault>
+    where
+        Task: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>>,
+    {
+        let _place = self.places.try_acquire().map_err(|_| Fault::Full)?;
+        let acquired = timeout_at(deadline, self.pool.acquire()).await;
+        let mut lease = Lease::new(
+            acquired
+                .map_err(|_| Fault::TimedOut)?
+                .map_err(Fault::connecting)?,
+        );
+        let done = timeout_at(deadline, task(lease.connection())).await;
+        let result = done.map_err(|_| Fault::TimedOut)?.map_err(Fault::querying);
+        if !matches!(result, Err(Fault::Unavailable(_))) {
+            lease.give_back();
+        }
+        result
+    }
+}

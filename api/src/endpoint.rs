@@ -1,0 +1,129 @@
+//! What is checked at every address of the API before its handler runs, and said after it: the format,
+//! then the permission, then `Allow` and `Vary`.
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use http::Method;
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue, VARY};
+use serde_json::{Map, Value, json};
+
+use crate::address::Suffix;
+use crate::error::Error;
+use crate::json;
+use crate::negotiate::{self, Format, NoFormat};
+use crate::page;
+use crate::router::App;
+
+/// What is fixed about one address.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// What the original calls it.
+    pub name: &'static str,
+    /// What the original says of it.
+    pub description: &'static str,
+    /// The media types that it reads.
+    pub parses: &'static [&'static str],
+    /// The methods it knows, as in the `Allow` header.
+    pub allow: &'static str,
+    /// Whether the permission that is set applies to it; else anyone may.
+    pub guarded: bool,
+}
+
+impl Endpoint {
+    /// Puts the checks in front of the methods of this address.
+    pub fn guards(&'static self, methods: MethodRouter<App>, app: &App) -> MethodRouter<App> {
+        methods
+            .fallback(refuse_method)
+            .layer(Extension(self))
+            .layer(from_fn_with_state((self, app.clone()), check))
+    }
+
+    /// Describes the address, as the original answers OPTIONS.
+    #[must_use]
+    pub fn describe(&self) -> Map<String, Value> {
+        let description = json!({
+            "name": self.name,
+            "description": self.description,
+            "renders": ["application/json", "text/html"],
+            "parses": self.parses,
+        });
+        match description {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        }
+    }
+}
+
+/// Answers OPTIONS where nothing depends on the request.
+pub async fn options(Extension(endpoint): Extension<&'static Endpoint>) -> Response {
+    reply(&endpoint.describe())
+}
+
+/// Answers 200 with JSON.
+pub fn reply(value: &impl serde::Serialize) -> Response {
+    ([(CONTENT_TYPE, json::CONTENT_TYPE)], json::to_bytes(value)).into_response()
+}
+
+async fn refuse_method(method: Method) -> Error {
+    Error::MethodNotAllowed(method)
+}
+
+async fn check(
+    State((endpoint, app)): State<(&'static Endpoint, App)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let format = format(&request);
+    let is_page = matches!(format, Ok(Format::Html));
+    let mut vary = HeaderValue::from_static("Accept, Cookie");
+    let mut response = match format {
+        Err(error) => {
+            // Cookies were not looked at.
+            vary = HeaderValue::from_static("Accept");
+            error.into_response()
+        }
+        Ok(_) if endpoint.guarded && !app.access().permission.allows(request.method()) => {
+            Error::NotAuthenticated.into_response()
+        }
+        Ok(_) => next.run(request).await,
+    };
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(endpoint.allow));
+    response.headers_mut().insert(VARY, vary);
+    if is_page {
+        page::wrap(response)
+    } else {
+        response
+    }
+}
+
+fn format(request: &Request<Body>) -> Result<Format, Error> {
+    let suffix = request
+        .extensions()
+        .get::<Suffix>()
+        .map(|Suffix(name)| name.as_str());
+    let query = request.uri().query().and_then(|query| {
+        query
+            .split('&')
+            .filter_map(|pair| pair.strip_prefix("format="))
+            .next_back()
+    });
+    // An empty `?format=` or `Accept` is none.
+    let named = suffix.or(query.filter(|name| !name.is_empty()));
+    let accept: Vec<_> = request
+        .headers()
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    let accept = Some(accept.join(",")).filter(|accept| !accept.is_empty());
+    negotiate::choose(named, accept.as_deref().unwrap_or("*/*")).map_err(|none| match none {
+        NoFormat::Unknown => Error::NotFound,
+        NoFormat::NotAccepted => Error::NotAcceptable,
+    })
+}

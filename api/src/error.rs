@@ -1,0 +1,155 @@
+//! Everything that can go wrong with a request, and the one place where it becomes a status and a text.
+//!
+//! The client reads a fixed sentence; the cause goes to the log, once, here.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{HeaderName, Method, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::database::Fault;
+use crate::json;
+
+/// Names, for the proxy, a dependency that all instances share and that is away.
+pub const LB_CAUSE: HeaderName = HeaderName::from_static("x-lb-cause");
+
+/// Why a request is refused or fails.
+#[derive(Debug)]
+pub enum Error {
+    /// No such address, or no such format.
+    NotFound,
+    /// The address is right, but there is no such music.
+    NoMusic,
+    /// A method that this address does not know.
+    MethodNotAllowed(Method),
+    /// Not signed in, and this needs it.
+    NotAuthenticated,
+    /// No format that the client would take.
+    NotAcceptable,
+    /// The `Host` header is not a host.
+    BadHost,
+    /// The body is of a type that is not read here; holds the type as it was sent.
+    UnsupportedMediaType(String),
+    /// The body is not JSON; holds what is wrong with it.
+    NotJson(String),
+    /// The body is JSON, but not what is needed: a list of messages for each field.
+    Invalid(Map<String, Value>),
+    /// The body is over the limit.
+    TooLarge,
+    /// The body did not come in time.
+    TooSlow,
+    /// The body ended in the middle.
+    Truncated,
+    /// The database did not do its part.
+    Database(Fault),
+    /// A handler panicked.
+    Panicked,
+}
+
+impl Error {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound | Self::NoMusic => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAuthenticated => StatusCode::FORBIDDEN,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BadHost | Self::NotJson(_) | Self::Invalid(_) | Self::Truncated => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Database(Fault::Broken(_)) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Returns the body, in the words of the original where it has any.
+    fn body(self) -> Value {
+        let detail: String = match self {
+            Self::Invalid(messages) => return Value::Object(messages),
+            Self::NotFound => "Not found.".into(),
+            Self::NoMusic => "No Music matches the given query.".into(),
+            Self::MethodNotAllowed(method) => format!("Method \"{method}\" not allowed."),
+            Self::NotAuthenticated => "Authentication credentials were not provided.".into(),
+            Self::NotAcceptable => "Could not satisfy the request Accept header.".into(),
+            Self::BadHost => "Invalid Host header.".into(),
+            Self::UnsupportedMediaType(sent) => {
+                format!("Unsupported media type \"{sent}\" in request.")
+            }
+            Self::NotJson(problem) => format!("JSON parse error - {problem}"),
+            Self::TooLarge => "The request body is too large.".into(),
+            Self::TooSlow => "The request body did not arrive in time.".into(),
+            Self::Truncated => "The request body is incomplete.".into(),
+            Self::Database(Fault::Broken(_)) | Self::Panicked => "A server error occurred.".into(),
+            Self::Database(_) => "The database is not available. Please try again.".into(),
+        };
+        json!({ "detail": detail })
+    }
+
+    fn log(&self) {
+        match self {
+            Self::Database(fault @ Fault::Broken(_)) => {
+                tracing::error!(cause = %fault, "a query failed")
+            }
+            Self::Database(fault) => {
+                tracing::warn!(cause = %fault, "the database is not available")
+            }
+            _ => {}
+        }
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Database(fault)
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        self.log();
+        let status = self.status();
+        let mut response = Response::new(Body::from(json::to_bytes(&self.body())));
+        *response.status_mut() = status;
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, json::CONTENT_TYPE);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            response
+                .headers_mut()
+                .insert(LB_CAUSE, HeaderValue::from_static("database"));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_fault_that_can_pass_blames_the_database() {
+        let away = Error::Database(Fault::TimedOut).into_response();
+        assert_eq!(away.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(away.headers()[LB_CAUSE], "database");
+        assert_eq!(away.headers()[RETRY_AFTER], "1");
+
+        let broken = Error::Database(Fault::Broken(sqlx::Error::RowNotFound)).into_response();
+        assert_eq!(broken.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!broken.headers().contains_key(LB_CAUSE));
+    }
+
+    #[test]
+    fn a_cause_is_never_part_of_the_body() {
+        let fault = Fault::Broken(sqlx::Error::Protocol("secret detail".into()));
+        assert_eq!(
+            Error::Database(fault).body(),
+            json!({ "detail": "A server error occurred." })
+        );
+    }
+}

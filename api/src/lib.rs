@@ -1,0 +1,36 @@
+//! A music API on axum and Postgres, made to run as one of several instances behind a load balancer.
+//!
+//! A request reads from top to bottom through these modules:
+//!
+//! 1. [`server`] accepts connections and ends them again when the process is told to stop.
+//! 2. [`stamp`] puts the instance's name and the request's id on every answer, and writes the log line.
+//! 3. [`address`] makes one path out of the ways to write it: doubled slashes, a missing one, `.json`.
+//! 4. [`router`] lists every route; [`endpoint`] checks what is asked of each before its handler runs:
+//!    [`negotiate`] the format, then [`permission`].
+//! 5. [`music`] and [`root`] hold the handlers, [`health`] what the proxy and a deploy ask.
+//! 6. [`database`] lends a connection within the request's budget of time.
+//! 7. [`error`] makes a cause into a status and a fixed sentence; [`json`] writes bodies.
+//!
+//! [`cli`] and [`config`] say how it was started, [`instance`] what it is called, [`stop`] when it ends.
+
+pub mod address;
+pub mod cli;
+pub mod config;
+pub mod database;
+pub mod endpoint;
+pub mod error;
+pub mod health;
+pub mod healthcheck;
+pub mod instance;
+pub mod json;
+pub mod logging;
+pub mod music;
+pub mod negotiate;
+pub mod page;
+pub mod permission;
+pub mod root;
+pub mod router;
+pub mod sent;
+pub mod server;
+pub mod stamp;
+pub mod stop;

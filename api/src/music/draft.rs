@@ -1,0 +1,172 @@
+//! What a client may write of a music: checked, trimmed, ready for the store.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::fields::{self, message};
+use crate::error::Error;
+use crate::sent::Sent;
+
+/// A music as a client sends it whole.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Draft {
+    pub(super) song: String,
+    pub(super) singer: String,
+}
+
+/// The part of a music that a client sends to change it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) song: Option<String>,
+    pub(super) singer: Option<String>,
+}
+
+impl Draft {
+    /// Checks a whole music.
+    pub(super) fn from_sent(sent: &Sent) -> Result<Self, Error> {
+        let fields = Fields::from_object(sent.object()?)?;
+        let mut errors = Map::new();
+        let song = required("song", fields.song, &mut errors);
+        let singer = required("singer", fields.singer, &mut errors);
+        match (song, singer) {
+            (Some(song), Some(singer)) => Ok(Self { song, singer }),
+            _ => Err(Error::Invalid(errors)),
+        }
+    }
+}
+
+impl Change {
+    /// Checks what there is of a music.
+    pub(super) fn from_sent(sent: &Sent) -> Result<Self, Error> {
+        let fields = Fields::from_object(sent.object()?)?;
+        let mut errors = Map::new();
+        let song = optional("song", fields.song, &mut errors);
+        let singer = optional("singer", fields.singer, &mut errors);
+        if errors.is_empty() {
+            Ok(Self { song, singer })
+        } else {
+            Err(Error::Invalid(errors))
+        }
+    }
+}
+
+/// The fields that can be written; all others are ignored.
+#[derive(Default)]
+struct Fields<'json> {
+    song: Option<&'json RawValue>,
+    singer: Option<&'json RawValue>,
+}
+
+impl<'json> Fields<'json> {
+    fn from_object(json: &'json str) -> Result<Self, Error> {
+        serde_json::from_str(json).map_err(|error| Error::NotJson(error.to_string()))
+    }
+}
+
+/// By hand, because of two fields with one name the last one counts.
+impl<'json> Deserialize<'json> for Fields<'json> {
+    fn deserialize<D: Deserializer<'json>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'json> Visitor<'json> for Object {
+            type Value = Fields<'json>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'json>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Fields::default();
+                while let Some(name) = map.next_key::<Cow<'json, str>>()? {
+                    match name.as_ref() {
+                        "song" => fields.song = Some(map.next_value()?),
+                        "singer" => fields.singer = Some(map.next_value()?),
+                        _ => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// Reads a field that must be there; what is wrong with it goes to `errors`.
+fn required(
+    name: &str,
+    value: Option<&RawValue>,
+    errors: &mut Map<String, Value>,
+) -> Option<String> {
+    if value.is_none() {
+        errors.insert(name.to_owned(), json!([message::REQUIRED]));
+    }
+    optional(name, value, errors)
+}
+
+/// Reads a field that may be missing; what is wrong with it goes to `errors`.
+fn optional(
+    name: &str,
+    value: Option<&RawValue>,
+    errors: &mut Map<String, Value>,
+) -> Option<String> {
+    match fields::text(value?) {
+        Ok(text) => Some(text),
+        Err(messages) => {
+            errors.insert(name.to_owned(), json!(messages));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft(json: &'static str) -> Result<Draft, String> {
+        Draft::from_sent(&Sent::json(json)).map_err(|error| format!("{error:?}"))
+    }
+
+    #[test]
+    fn the_last_of_two_fields_counts_and_unknown_ones_do_not() {
+        let json = r#"{"song":"first","id":77,"song":"last","singer":"x","nope":{"a":[1]}}"#;
+        assert_eq!(
+            draft(json).unwrap(),
+            Draft {
+                song: "last".into(),
+                singer: "x".into()
+            }
+        );
+    }
+
+    #[test]
+    fn every_wrong_field_is_named_in_order() {
+        let Err(Error::Invalid(errors)) = Draft::from_sent(&Sent::json(r#"{"singer":null}"#))
+        else {
+            panic!("an incomplete music was taken");
+        };
+        let expected =
+            r#"{"song":["This field is required."],"singer":["This field may not be null."]}"#;
+        assert_eq!(Value::Object(errors).to_string(), expected);
+    }
+
+    #[test]
+    fn a_change_may_leave_out_everything_but_not_empty_it() {
+        let change = |json: &'static str| Change::from_sent(&Sent::json(json));
+        assert_eq!(
+            change("{}").unwrap(),
+            Change {
+                song: None,
+                singer: None
+            }
+        );
+        assert_eq!(
+            change(r#"{"song":"s"}"#).unwrap().song.as_deref(),
+            Some("s")
+        );
+        assert!(change(r#"{"song":" "}"#).is_err());
+        assert!(change("[]").is_err());
+    }
+}

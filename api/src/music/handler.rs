@@ -1,0 +1,153 @@
+//! What each method does at each address of music.
+//!
+//! The order of the checks is the original's: the object (404), the type of the body (415), its grammar, its
+//! content (400). A body that is right needs no look at the object first: the write itself tells.
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{Method, StatusCode};
+
+use super::draft::{Change, Draft};
+use super::id::Id;
+use super::{listing, metadata, store};
+use crate::endpoint::{Endpoint, reply};
+use crate::error::Error;
+use crate::router::App;
+use crate::sent::Sent;
+
+/// `GET /api/music/`: the whole list, by id.
+///
+/// Ids are positive, so "after 0" is the beginning.
+pub async fn list(State(app): State<App>) -> Result<Response, Error> {
+    listing::respond(app.database().clone()).await
+}
+
+/// `POST /api/music/`: a new music.
+pub async fn create(State(app): State<App>, sent: Sent) -> Result<Response, Error> {
+    let draft = Draft::from_sent(&sent)?;
+    let music = app
+        .database()
+        .work()
+        .run(|connection| Box::pin(store::insert(connection, draft)))
+        .await?;
+    Ok((StatusCode::CREATED, reply(&music)).into_response())
+}
+
+/// `GET /api/music/{id}/`: one music.
+pub async fn read(State(app): State<App>, Id(id): Id) -> Result<Response, Error> {
+    let id = id?;
+    let music = app
+        .database()
+        .work()
+        .run(move |connection| Box::pin(store::find(connection, id)))
+        .await?;
+    music.map(|music| reply(&music)).ok_or(Error::NoMusic)
+}
+
+/// `PUT /api/music/{id}/`: another content for one music.
+pub async fn replace(State(app): State<App>, Id(id): Id, sent: Sent) -> Result<Response, Error> {
+    let change = Draft::from_sent(&sent).map(|Draft { song, singer }| Change {
+        song: Some(song),
+        singer: Some(singer),
+    });
+    update(&app, id?, change).await
+}
+
+/// `PATCH /api/music/{id}/`: another content for a part of one music.
+pub async fn change(State(app): State<App>, Id(id): Id, sent: Sent) -> Result<Response, Error> {
+    update(&app, id?, Change::from_sent(&sent)).await
+}
+
+async fn update(app: &App, id: i64, change: Result<Change, Error>) -> Result<Response, Error> {
+    let mut work = app.database().work();
+    match change {
+        Ok(change) => {
+            let music = work
+                .run(move |connection| Box::pin(store::update(connection, id, change)))
+                .await?;
+            music.map(|music| reply(&music)).ok_or(Error::NoMusic)
+        }
+        Err(refusal) => {
+            let exists = work
+                .run(move |connection| Box::pin(store::exists(connection, id)))
+                .await?;
+            Err(if exists { refusal } else { Error::NoMusic })
+        }
+    }
+}
+
+/// `DELETE /api/music/{id}/`: no more of it. A body is not looked at.
+pub async fn delete(State(app): State<App>, Id(id): Id) -> Result<StatusCode, Error> {
+    let id = id?;
+    let deleted = app
+        .database()
+        .work()
+        .run(move |connection| Box::pin(store::delete(connection, id)))
+        .await?;
+    if deleted {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Error::NoMusic)
+    }
+}
+
+/// `GET /api/music/{id}/detail/`: who sings what.
+pub async fn detail(State(app): State<App>, Id(id): Id) -> Result<Response, Error> {
+    let id = id?;
+    let detail = app
+        .database()
+        .work()
+        .run(move |connection| Box::pin(store::detail(connection, id)))
+        .await?;
+    detail.map(|detail| reply(&detail)).ok_or(Error::NoMusic)
+}
+
+/// `GET /api/music/all_singer/`: everyone who sings, each once.
+pub async fn singers(State(app): State<App>) -> Result<Response, Error> {
+    let singers = app
+        .database()
+        .work()
+        .run(|connection| Box::pin(store::singers(connection)))
+        .await?;
+    Ok(reply(&singers))
+}
+
+/// `OPTIONS /api/music/`: what it is, and what can be posted by who asks.
+pub async fn describe_list(
+    State(app): State<App>,
+    Extension(endpoint): Extension<&'static Endpoint>,
+) -> Response {
+    let mut description = endpoint.describe();
+    if app.access().permission.allows(&Method::POST) {
+        description.insert(
+            "actions".into(),
+            serde_json::json!({ "POST": metadata::fields() }),
+        );
+    }
+    reply(&description)
+}
+
+/// `OPTIONS /api/music/{id}/`: what it is, and what can be put by who asks, if there is such a music.
+pub async fn describe_item(
+    State(app): State<App>,
+    Extension(endpoint): Extension<&'static Endpoint>,
+    Id(id): Id,
+) -> Result<Response, Error> {
+    let mut description = endpoint.describe();
+    let writable = app.access().permission.allows(&Method::PUT);
+    if let Some(id) = id.ok().filter(|_| writable) {
+        let exists = app
+            .database()
+            .work()
+            .run(move |connection| Box::pin(store::exists(connection, id)))
+            .await?;
+        if exists {
+            description.insert(
+                "actions".into(),
+                serde_json::json!({ "PUT": metadata::fields() }),
+            );
+        }
+    }
+    Ok(reply(&description))
+}

@@ -1,0 +1,127 @@
+//! The SQL of music, checked against the tables when the program is compiled.
+//!
+//! Absence is `None` or `false`; what that means to a client is the handler's to say.
+
+use serde::Serialize;
+use sqlx::{PgConnection, Result};
+
+use super::draft::{Change, Draft};
+use super::row::Music;
+
+/// How many rows a page of the list holds at most.
+pub(super) const PAGE_ROWS: usize = 1000;
+/// A page ends early once it holds more text than this.
+pub(super) const PAGE_BYTES: i64 = 1024 * 1024;
+
+/// The short form of a music. The fields are in the order in which clients read them.
+#[derive(Debug, Serialize)]
+pub(super) struct Detail {
+    singer: String,
+    song: String,
+}
+
+/// Returns the page of the list that follows the id `after`, and whether it may be the last.
+pub(super) async fn page(connection: &mut PgConnection, after: i64) -> Result<Vec<Music>> {
+    // A running sum of the text's length ends a page before rows of megabytes fill the memory; the first
+    // row is always there. octet_length does not read a long text, only its header.
+    sqlx::query_as!(
+        Music,
+        r#"select id as "id!", song as "song!", singer as "singer!",
+                  last_modify_date as "last_modify_date!", created as "created!",
+                  floor(extract(epoch from now() - created) / 86400)::bigint as "days_since_created!"
+           from (
+               select *, sum(octet_length(song) + octet_length(singer)) over (order by id)
+                         - octet_length(song) - octet_length(singer) as bytes_before
+               from (select * from music where id > $1 order by id limit $2) as page
+           ) as sized
+           where bytes_before <= $3
+           order by id"#,
+        after,
+        PAGE_ROWS as i64,
+        PAGE_BYTES,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Returns one music.
+pub(super) async fn find(connection: &mut PgConnection, id: i64) -> Result<Option<Music>> {
+    sqlx::query_as!(
+        Music,
+        r#"select id, song, singer, last_modify_date, created,
+                  floor(extract(epoch from now() - created) / 86400)::bigint as "days_since_created!"
+           from music where id = $1"#,
+        id,
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// Tells whether there is such a music.
+pub(super) async fn exists(connection: &mut PgConnection, id: i64) -> Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select from music where id = $1) as "exists!""#,
+        id
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Returns the short form of one music.
+pub(super) async fn detail(connection: &mut PgConnection, id: i64) -> Result<Option<Detail>> {
+    sqlx::query_as!(Detail, "select singer, song from music where id = $1", id)
+        .fetch_optional(connection)
+        .await
+}
+
+/// Returns everyone who sings, each once, sorted by code point.
+pub(super) async fn singers(connection: &mut PgConnection) -> Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"select singer collate "C" as "singer!" from music group by 1 order by 1"#
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Writes a new music.
+pub(super) async fn insert(connection: &mut PgConnection, draft: Draft) -> Result<Music> {
+    sqlx::query_as!(
+        Music,
+        r#"insert into music (song, singer) values ($1, $2)
+           returning id, song, singer, last_modify_date, created,
+                     floor(extract(epoch from now() - created) / 86400)::bigint as "days_since_created!""#,
+        draft.song,
+        draft.singer,
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Changes what there is of `change`; the time of the change moves in any case.
+pub(super) async fn update(
+    connection: &mut PgConnection,
+    id: i64,
+    change: Change,
+) -> Result<Option<Music>> {
+    sqlx::query_as!(
+        Music,
+        r#"update music
+           set song = coalesce($2, song), singer = coalesce($3, singer), last_modify_date = now()
+           where id = $1
+           returning id, song, singer, last_modify_date, created,
+                     floor(extract(epoch from now() - created) / 86400)::bigint as "days_since_created!""#,
+        id,
+        change.song,
+        change.singer,
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// Deletes a music; `false` if there was none.
+pub(super) async fn delete(connection: &mut PgConnection, id: i64) -> Result<bool> {
+    let done = sqlx::query!("delete from music where id = $1", id)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}

@@ -1,0 +1,117 @@
+//! Every route of the API, on one screen.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use tower::Layer;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::address;
+use crate::database::Database;
+use crate::endpoint::{Endpoint, options};
+use crate::error::Error;
+use crate::health;
+use crate::instance::Instance;
+use crate::music::{self, DETAIL, ITEM, LIST, SINGERS};
+use crate::permission::Access;
+use crate::root::{self, ROOT};
+use crate::stamp;
+use crate::stop::Stop;
+
+/// What every handler can reach. Clones share it.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+struct Parts {
+    instance: Instance,
+    database: Database,
+    access: Access,
+    stop: Stop,
+}
+
+impl App {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(instance: Instance, database: Database, access: Access, stop: Stop) -> Self {
+        Self(Arc::new(Parts {
+            instance,
+            database,
+            access,
+            stop,
+        }))
+    }
+
+    /// Returns who answers.
+    #[must_use]
+    pub fn instance(&self) -> &Instance {
+        &self.0.instance
+    }
+
+    /// Returns where the rows are.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.0.database
+    }
+
+    /// Returns who may do what.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.0.access
+    }
+
+    /// Returns whether the process is to end.
+    #[must_use]
+    pub fn stop(&self) -> &Stop {
+        &self.0.stop
+    }
+}
+
+/// Makes the whole API, ready to be served.
+pub fn app(app: App) -> Router {
+    // The address is made plain before the routes are looked through, so it cannot be a layer of theirs.
+    let routes = from_fn(address::resolve).layer(routes(app.clone()));
+    Router::new()
+        .fallback_service(routes)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app, stamp::stamp))
+}
+
+fn routes(app: App) -> Router {
+    let at =
+        |endpoint: &'static Endpoint, methods: MethodRouter<App>| endpoint.guards(methods, &app);
+    let list = get(music::list)
+        .post(music::create)
+        .options(music::describe_list);
+    let item = get(music::read)
+        .put(music::replace)
+        .patch(music::change)
+        .delete(music::delete);
+    Router::new()
+        .route("/api/", at(&ROOT, get(root::show).options(options)))
+        .route("/api/music/", at(&LIST, list))
+        .route(
+            "/api/music/all_singer/",
+            at(&SINGERS, get(music::singers).options(options)),
+        )
+        .route(
+            "/api/music/{id}/",
+            at(&ITEM, item.options(music::describe_item)),
+        )
+        .route(
+            "/api/music/{id}/detail/",
+            at(&DETAIL, get(music::detail).options(options)),
+        )
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .fallback(|| async { Error::NotFound })
+        .method_not_allowed_fallback(|method| async { Error::MethodNotAllowed(method) })
+        .with_state(app)
+}
+
+/// The panic itself was printed by the time it is caught.
+fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    Error::Panicked.into_response()
+}

@@ -1,0 +1,252 @@
+//! The body of a request: read within a limit of size and time, then understood as JSON.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http_body_util::BodyExt;
+use serde_json::value::RawValue;
+use serde_json::{Map, json};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::error::Error;
+
+/// The largest body that is read: that of the original.
+pub const LIMIT: usize = 2_621_440;
+/// The next piece of a body has to come within this time.
+const PIECE_LIMIT: Duration = Duration::from_secs(15);
+/// The whole body has to come within this time.
+const WHOLE_LIMIT: Duration = Duration::from_secs(60);
+/// How much of a body over the limit is read and thrown away, so that the client gets to read the answer.
+const SWALLOWED: usize = 16 * LIMIT;
+
+/// A body as it was sent, with its type.
+#[derive(Debug)]
+pub struct Sent {
+    content_type: String,
+    body: Bytes,
+}
+
+impl<S: Sync> FromRequest<S> for Sent {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
+        let content_type = request.headers().get(CONTENT_TYPE);
+        let content_type =
+            content_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let announced = request
+            .headers()
+            .get(CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = read(request.into_body(), announced.unwrap_or(0)).await?;
+        Ok(Self {
+            content_type: content_type.unwrap_or_default(),
+            body,
+        })
+    }
+}
+
+impl Sent {
+    /// Returns the JSON object that was sent, as text that is known to be JSON; an empty body is an empty object.
+    pub fn object(&self) -> Result<&str, Error> {
+        if self.body.is_empty() {
+            return Ok("{}");
+        }
+        self.refuse_other_types()?;
+        let text = std::str::from_utf8(&self.body).map_err(|error| {
+            Error::NotJson(format!(
+                "'utf-8' codec can't decode the byte in position {}",
+                error.valid_up_to()
+            ))
+        })?;
+        let value: &RawValue =
+            serde_json::from_str(text).map_err(|error| Error::NotJson(error.to_string()))?;
+        match kind(value.get()) {
+            "dict" => Ok(value.get()),
+            "NoneType" => Err(not_an_object("No data provided".into())),
+            kind => Err(not_an_object(format!(
+                "Invalid data. Expected a dictionary, but got {kind}."
+            ))),
+        }
+    }
+
+    fn refuse_other_types(&self) -> Result<(), Error> {
+        let mut parts = self.content_type.split(';').map(str::trim);
+        if !parts
+            .next()
+            .is_some_and(|media| media.eq_ignore_ascii_case("application/json"))
+        {
+            return Err(Error::UnsupportedMediaType(self.content_type.clone()));
+        }
+        let charset = parts
+            .find_map(|part| part.strip_prefix("charset="))
+            .unwrap_or("utf-8")
+            .trim_matches('"');
+        if !["utf-8", "utf8", "us-ascii"]
+            .iter()
+            .any(|known| charset.eq_ignore_ascii_case(known))
+        {
+            return Err(Error::NotJson("the charset must be UTF-8".into()));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Sent {
+    /// A body of JSON, for tests of what is made of it.
+    pub(crate) fn json(text: &'static str) -> Self {
+        Self {
+            content_type: "application/json".into(),
+            body: Bytes::from_static(text.as_bytes()),
+        }
+    }
+}
+
+/// Reads a body to its end.
+async fn read(mut body: Body, announced: usize) -> Result<Bytes, Error> {
+    let deadline = Instant::now() + WHOLE_LIMIT;
+    let mut read = Vec::with_capacity(announced.min(LIMIT));
+    let mut length = 0;
+    let mut too_large = announced > LIMIT;
+    loop {
+        // Whoever announced more than will be swallowed is answered at once.
+        if too_large && length.max(announced) > SWALLOWED {
+            return Err(Error::TooLarge);
+        }
+        let frame = timeout_at(deadline, timeout(PIECE_LIMIT, body.frame())).await;
+        let Ok(Ok(frame)) = frame else {
+            return Err(Error::TooSlow);
+        };
+        let Some(frame) = frame else { break };
+        let Ok(data) = frame.map_err(|_| Error::Truncated)?.into_data() else {
+            continue;
+        };
+        length += data.len();
+        too_large |= length > LIMIT;
+        if too_large {
+            read = Vec::new();
+        } else {
+            read.extend_from_slice(&data);
+        }
+    }
+    if too_large {
+        Err(Error::TooLarge)
+    } else {
+        Ok(read.into())
+    }
+}
+
+fn not_an_object(message: String) -> Error {
+    Error::Invalid(Map::from_iter([(
+        "non_field_errors".to_owned(),
+        json!([message]),
+    )]))
+}
+
+/// Names the kind of a JSON value as Python does.
+fn kind(json: &str) -> &'static str {
+    match json.as_bytes().first() {
+        Some(b'{') => "dict",
+        Some(b'[') => "list",
+        Some(b'"') => "str",
+        Some(b't' | b'f') => "bool",
+        Some(b'n') | None => "NoneType",
+        Some(_) if json.contains(['.', 'e', 'E']) => "float",
+        Some(_) => "int",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(content_type: &str, body: &[u8]) -> Result<String, String> {
+        let sent = Sent {
+            content_type: content_type.into(),
+            body: Bytes::copy_from_slice(body),
+        };
+        sent.object()
+            .map(str::to_owned)
+            .map_err(|error| format!("{error:?}"))
+    }
+
+    #[test]
+    fn an_object_is_taken_and_anything_else_is_named() {
+        assert_eq!(
+            sent("application/json", b" {\"a\": 1} ").unwrap(),
+            "{\"a\": 1}"
+        );
+        for (body, expected) in [
+            ("[]", "Expected a dictionary, but got list."),
+            ("\"x\"", "but got str."),
+            ("5", "but got int."),
+            ("-5.0", "but got float."),
+            ("false", "but got bool."),
+            ("null", "No data provided"),
+            ("{\"song\": ", "NotJson"),
+            ("{'song':'a'}", "NotJson"),
+            ("{\"a\":1,}", "NotJson"),
+            ("{} x", "NotJson"),
+            ("NaN", "NotJson"),
+            ("\u{feff}{}", "NotJson"),
+            ("{\"a\":\"\n\"}", "NotJson"),
+        ] {
+            let error = sent("application/json", body.as_bytes()).unwrap_err();
+            assert!(error.contains(expected), "{body}: {error}");
+        }
+        assert!(
+            sent("application/json", b"{\"a\":\"\xff\"}")
+                .unwrap_err()
+                .contains("position 6")
+        );
+    }
+
+    #[test]
+    fn a_body_as_deep_as_it_may_be_long_is_no_danger() {
+        let deep = "[".repeat(LIMIT);
+        assert!(
+            sent("application/json", deep.as_bytes())
+                .unwrap_err()
+                .contains("NotJson")
+        );
+        let closed = "[".repeat(LIMIT / 2) + &"]".repeat(LIMIT / 2);
+        assert!(
+            sent("application/json", closed.as_bytes())
+                .unwrap_err()
+                .contains("list")
+        );
+    }
+
+    #[test]
+    fn only_json_is_read_and_an_empty_body_is_of_any_type() {
+        for content_type in [
+            "application/json",
+            "APPLICATION/JSON",
+            "application/json; charset=utf-8",
+            "application/json ;charset=\"UTF-8\"",
+        ] {
+            assert!(sent(content_type, b"{}").is_ok(), "{content_type}");
+        }
+        for content_type in [
+            "",
+            "text/plain",
+            "application/vnd.api+json",
+            "application/jsonx",
+        ] {
+            assert!(
+                sent(content_type, b"{}")
+                    .unwrap_err()
+                    .contains("UnsupportedMediaType"),
+                "{content_type}"
+            );
+            assert_eq!(sent(content_type, b"").unwrap(), "{}");
+        }
+        assert!(
+            sent("application/json; charset=big5", b"{}")
+                .unwrap_err()
+                .contains("NotJson")
+        );
+    }
+}
