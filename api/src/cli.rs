@@ -21,17 +21,17 @@ pub struct Cli {
 pub enum Command {
     /// Serve the API, after bringing the database up to date
     ///
-    /// Example: DATABASE_URL=postgres://music:secret@localhost/music api serve --permission open
+    /// Example: `api serve --database-url postgres://music@localhost/music --permission open`
     #[command(verbatim_doc_comment)]
     Serve(ServeArguments),
     /// Bring the database up to date and end
     ///
-    /// Example: DATABASE_URL=postgres://music:secret@localhost/music api migrate
+    /// Example: `api migrate --database-url postgres://music@localhost/music`
     #[command(verbatim_doc_comment)]
     Migrate(DatabaseArguments),
     /// Ask the instance that listens on the same address whether it is well: exit code 0 or 1
     ///
-    /// Example: api healthcheck --listen 127.0.0.1:8000
+    /// Example: `api healthcheck --listen 127.0.0.1:8000`
     #[command(verbatim_doc_comment)]
     Healthcheck(ListenArguments),
 }
@@ -40,7 +40,12 @@ pub enum Command {
 #[derive(Args)]
 pub struct LogArguments {
     /// What to log, in the syntax of tracing's `EnvFilter`, such as `info` or `api=debug`
-    #[arg(long = "log", env = "RUST_LOG", default_value = "info", global = true)]
+    #[arg(
+        long = "log",
+        env = "RUST_LOG",
+        default_value = "info,sqlx::postgres::notice=warn",
+        global = true
+    )]
     pub filter: String,
     /// `text`, `json` (one object a line), or `auto`: text on a terminal
     #[arg(

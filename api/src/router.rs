@@ -71,8 +71,13 @@ impl App {
 
 /// Makes the whole API, ready to be served.
 pub fn app(app: App) -> Router {
+    around(routes(app.clone()), app)
+}
+
+/// Puts around the routes what concerns every request.
+fn around(routes: Router, app: App) -> Router {
     // The address is made plain before the routes are looked through, so it cannot be a layer of theirs.
-    let routes = from_fn(address::resolve).layer(routes(app.clone()));
+    let routes = from_fn(address::resolve).layer(routes);
     Router::new()
         .fallback_service(routes)
         .layer(CatchPanicLayer::custom(panicked))
@@ -114,4 +119,44 @@ fn routes(app: App) -> Router {
 /// The panic itself was printed by the time it is caught.
 fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
     Error::Panicked.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::DatabaseConfig;
+    use crate::instance::InstanceName;
+    use crate::permission::{Permission, TrustedProxies};
+    use axum::body::Body;
+    use http::{Request, StatusCode};
+    use tower::ServiceExt;
+
+    async fn instance_without_database() -> App {
+        let config = DatabaseConfig {
+            connect: sqlx::postgres::PgConnectOptions::new_without_pgpass(),
+            wait: std::time::Duration::ZERO,
+            connections: 1,
+        };
+        let access = Access {
+            permission: Permission::Open,
+            trusted_proxies: TrustedProxies::default(),
+        };
+        let instance = Instance::named(InstanceName::parse("api_1")).await;
+        let database = Database::open(&config, &instance);
+        App::new(instance, database, access, Stop::pair().1)
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_like_any_other() {
+        async fn bug() {
+            panic!("a bug, made for this test")
+        }
+        let routes = Router::new().route("/", get(bug));
+        let app = around(routes, instance_without_database().await);
+        let request = Request::get("/").body(Body::empty()).unwrap();
+        let response = app.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()[stamp::INSTANCE], "api_1");
+        assert!(response.headers().contains_key(stamp::REQUEST_ID));
+    }
 }

@@ -64,8 +64,8 @@ impl Sent {
             serde_json::from_str(text).map_err(|error| Error::NotJson(error.to_string()))?;
         match kind(value.get()) {
             "dict" => Ok(value.get()),
-            "NoneType" => Err(not_an_object("No data provided".into())),
-            kind => Err(not_an_object(format!(
+            "NoneType" => Err(not_an_object("No data provided")),
+            kind => Err(not_an_object(&format!(
                 "Invalid data. Expected a dictionary, but got {kind}."
             ))),
         }
@@ -107,7 +107,7 @@ impl Sent {
 /// Reads a body to its end.
 async fn read(mut body: Body, announced: usize) -> Result<Bytes, Error> {
     let deadline = Instant::now() + WHOLE_LIMIT;
-    let mut read = Vec::with_capacity(announced.min(LIMIT));
+    let mut read = Vec::with_capacity(announced.min(64 * 1024));
     let mut length = 0;
     let mut too_large = announced > LIMIT;
     loop {
@@ -138,7 +138,7 @@ async fn read(mut body: Body, announced: usize) -> Result<Bytes, Error> {
     }
 }
 
-fn not_an_object(message: String) -> Error {
+fn not_an_object(message: &str) -> Error {
     Error::Invalid(Map::from_iter([(
         "non_field_errors".to_owned(),
         json!([message]),

@@ -56,6 +56,7 @@ fn secret(
         )),
         (Some(value), None) => Ok(Some(value.to_owned())),
         (None, Some(path)) => {
+            #[expect(clippy::disallowed_methods, reason = "no worker serves a request yet")]
             let text = std::fs::read_to_string(path).map_err(|error| {
                 WrongSetting::new(file_setting, format!("cannot read {path:?}: {error}"))
             })?;

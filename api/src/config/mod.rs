@@ -111,6 +111,3 @@ fn trusted_proxies(value: &str) -> Result<TrustedProxies, WrongSetting> {
         .collect::<Result<Vec<_>, _>>()?;
     Ok(TrustedProxies::new(networks))
 }
-
-#[cfg(test)]
-mod tests;

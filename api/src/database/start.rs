@@ -15,7 +15,7 @@ const TRY_LIMIT: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(250);
 /// How often it says that it still waits.
 const SAY_EVERY: Duration = Duration::from_secs(5);
-/// PostgreSQL 15, as Postgres counts its versions.
+/// Version 15, as Postgres counts.
 const OLDEST_VERSION: i32 = 150_000;
 
 /// What keeps the database from being used, in one sentence.

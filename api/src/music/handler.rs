@@ -17,8 +17,6 @@ use crate::router::App;
 use crate::sent::Sent;
 
 /// `GET /api/music/`: the whole list, by id.
-///
-/// Ids are positive, so "after 0" is the beginning.
 pub async fn list(State(app): State<App>) -> Result<Response, Error> {
     listing::respond(app.database().clone()).await
 }

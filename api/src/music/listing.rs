@@ -16,7 +16,7 @@ use crate::json;
 
 /// Answers with the whole list. A list of one page has a length; a longer one is streamed.
 pub(super) async fn respond(database: Database) -> Result<Response, Error> {
-    let first = page(&database, 0).await?;
+    let first = page(&database, i64::MIN).await?;
     let mut start = vec![b'['];
     let body = match write(&mut start, &first) {
         None => {

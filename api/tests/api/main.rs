@@ -1,5 +1,16 @@
-//! The API against a real Postgres and over real sockets. Run by `scripts/with-postgres cargo test -p api`.
+//! The API against a real Postgres and over real sockets: `scripts/with-postgres cargo test -p api`.
 #![expect(
     clippy::unwrap_used,
     reason = "a test ends with a panic when anything is not as it should be"
 )]
+
+mod answers;
+mod bodies;
+mod database;
+mod listing;
+mod music;
+mod process;
+mod relay;
+mod sockets;
+mod stopping;
+mod support;

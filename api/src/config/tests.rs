@@ -1,1 +1,0 @@
-//! Every wrong setting is refused, by both its names, and no secret is shown.
