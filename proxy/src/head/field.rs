@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use http::StatusCode;
 
-use super::{Broken, Framing, is_token};
+use super::{Broken, Framing, bad, is_token};
 
-/// Names that one `Connection` field may hold.
+/// Names that the `Connection` fields may hold together: with more, Pingora breaks off a try.
 const MOST_NOMINATIONS: usize = 9;
-/// Names that it may not hold.
+/// Names that they may not hold.
 const ESSENTIAL: [&[u8]; 9] = [
     b"authorization",
     b"content-length",
@@ -28,9 +28,10 @@ pub(super) struct Fields {
     count: usize,
     hosts: usize,
     host: Range<usize>,
-    /// The whole line of the host field, without its end.
-    pub(super) host_line: Option<Range<usize>>,
+    nominations: usize,
     length: Option<u64>,
+    /// The length is written more than once, or with more than its digits.
+    length_is_unusual: bool,
     encodings: usize,
     chunked: bool,
     other_expectation: bool,
@@ -60,11 +61,7 @@ impl Fields {
         if value.iter().any(|&b| b != b'\t' && (b < b' ' || b == 0x7f)) {
             return Err(bad("A field holds a control character."));
         }
-        self.note(name, value, start + colon + 1)?;
-        if name.eq_ignore_ascii_case(b"host") {
-            self.host_line = Some(start..start + line.len());
-        }
-        Ok(())
+        self.note(name, value, start + colon + 1)
     }
 
     fn note(&mut self, name: &[u8], value: &[u8], value_at: usize) -> Result<(), Broken> {
@@ -79,7 +76,7 @@ impl Fields {
             self.encodings += 1;
             self.chunked = trimmed.eq_ignore_ascii_case(b"chunked");
         } else if name.eq_ignore_ascii_case(b"connection") {
-            check_nominations(trimmed)?;
+            self.note_nominations(trimmed)?;
         } else if name.eq_ignore_ascii_case(b"expect") {
             self.other_expectation |= !trimmed.eq_ignore_ascii_case(b"100-continue");
         }
@@ -88,6 +85,8 @@ impl Fields {
 
     /// A length may be repeated, in one field or in several, if it is always the same.
     fn note_length(&mut self, value: &[u8]) -> Result<(), Broken> {
+        let is_plain = value == b"0" || value.first() != Some(&b'0') && !value.contains(&b',');
+        self.length_is_unusual |= self.length.is_some() || !is_plain;
         for number in value.split(|&byte| byte == b',') {
             let length = number_of(number.trim_ascii())
                 .ok_or_else(|| bad("The content length is not a number."))?;
@@ -97,6 +96,37 @@ impl Fields {
             self.length = Some(length);
         }
         Ok(())
+    }
+
+    /// Fields that decide who a request is from, where it goes or where it ends cannot be declared
+    /// to concern one connection only: whoever removed them would read another request.
+    fn note_nominations(&mut self, value: &[u8]) -> Result<(), Broken> {
+        let nominations = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+        for name in nominations.filter(|name| !name.is_empty()) {
+            self.nominations += 1;
+            if self.nominations > MOST_NOMINATIONS {
+                return Err(bad("The connection field nominates too many fields."));
+            }
+            if !name.iter().copied().all(is_token) {
+                return Err(bad(
+                    "The connection field nominates what is not a field name.",
+                ));
+            }
+            if ESSENTIAL.iter().any(|e| name.eq_ignore_ascii_case(e)) {
+                return Err(bad(
+                    "The connection field nominates a field that must be passed on.",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the length in digits, if what the client wrote is not passed on as it stands.
+    ///
+    /// A list or a repetition of one length would be for the next server to make sense of (RFC
+    /// 9110, 8.6), and some take the first, some none.
+    pub(super) fn corrected_length(&self) -> Option<u64> {
+        self.length.filter(|_| self.length_is_unusual)
     }
 
     /// HTTP/1.1 asks for exactly one host, HTTP/1.0 for one at most (RFC 9112, 3.2).
@@ -133,22 +163,6 @@ impl Fields {
         }
         Ok(())
     }
-}
-
-/// Fields that decide who a request is from, where it goes or where it ends cannot be declared to
-/// concern one connection only: whoever removed them would read another request.
-fn check_nominations(value: &[u8]) -> Result<(), Broken> {
-    let mut nominations = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-    if nominations.clone().count() > MOST_NOMINATIONS {
-        return Err(bad("The connection field nominates too many fields."));
-    }
-    let essential = |name: &[u8]| ESSENTIAL.iter().any(|e| name.eq_ignore_ascii_case(e));
-    if nominations.any(essential) {
-        return Err(bad(
-            "The connection field nominates a field that must be passed on.",
-        ));
-    }
-    Ok(())
 }
 
 fn number_of(digits: &[u8]) -> Option<u64> {
@@ -188,8 +202,4 @@ pub(super) fn is_host(host: &[u8]) -> bool {
 
 fn is_port(port: &str) -> bool {
     port.len() <= 5 && number_of(port.as_bytes()).is_some_and(|port| port <= 65_535)
-}
-
-fn bad(sentence: &'static str) -> Broken {
-    (StatusCode::BAD_REQUEST, sentence)
 }

@@ -5,12 +5,15 @@ use std::ops::Range;
 use http::StatusCode;
 
 use super::field::is_host;
-use super::{Broken, Limits, is_token};
+use super::{Broken, Limits, bad, is_token};
 
 /// The longest name of a method that is read at all.
 const METHOD_BYTES: usize = 32;
+const NOT_THREE_WORDS: &str = "The request line is not made of a method, a target and a version.";
 /// What stands in a request line besides method and target.
 const REST_BYTES: usize = " ".len() + " HTTP/1.1\r".len();
+/// How much of a path is kept for the log.
+const LOGGED_BYTES: usize = 1024;
 
 /// A request line that may pass; its parts as places in the head.
 #[derive(Debug)]
@@ -31,9 +34,7 @@ pub(super) fn parse(line: &[u8], start: usize, limits: &Limits) -> Result<Reques
     let (Some(method), Some(target), Some(version), None) =
         (words.next(), words.next(), words.next(), words.next())
     else {
-        return Err(bad(
-            "The request line is not made of a method, a target and a version.",
-        ));
+        return Err(bad(NOT_THREE_WORDS));
     };
     if method.is_empty() || !method.iter().copied().all(is_token) {
         return Err(bad("The method is not a token."));
@@ -69,9 +70,36 @@ pub(super) fn check_beginning(line: &[u8], limits: &Limits) -> Result<(), Broken
         return Err(bad("The method is too long."));
     }
     if line.len() > method + REST_BYTES + limits.target_bytes {
-        return Err(too_long());
+        let target = line[method + 1..].iter().take_while(|&&byte| byte != b' ');
+        return Err(if target.count() > limits.target_bytes {
+            too_long()
+        } else {
+            bad(NOT_THREE_WORDS)
+        });
     }
     Ok(())
+}
+
+/// Returns what can be told of method and path from a request line that does not pass.
+///
+/// No target but one in origin form is told: others may hold a password.
+pub(super) fn told(bytes: &[u8]) -> (Option<String>, Option<String>) {
+    let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next();
+    let mut words = line.unwrap_or_default().split(|&byte| byte == b' ');
+    let method = words.next().unwrap_or_default();
+    let is_method = (1..=METHOD_BYTES).contains(&method.len());
+    if !is_method || !method.iter().copied().all(is_token) {
+        return (None, None);
+    }
+    let path = words.next().filter(|target| target.starts_with(b"/"));
+    (Some(logged(method)), path.map(logged))
+}
+
+/// Returns a target as it is logged: without its query, and not all of a long one.
+pub(super) fn logged(target: &[u8]) -> String {
+    let end = target.iter().position(|byte| matches!(byte, b'?' | b'#'));
+    let path = &target[..end.unwrap_or(target.len()).min(LOGGED_BYTES)];
+    String::from_utf8_lossy(path).into_owned()
 }
 
 /// Returns whether it is HTTP/1.0.
@@ -133,16 +161,21 @@ fn split_target(
 }
 
 /// Refuses bytes which servers are known to read in more than one way.
+///
+/// An escape that is none is among them: one server keeps it, the next drops its percent sign. A
+/// backtick may stand in the query, where browsers do not escape it.
 fn check_bytes(target: &[u8]) -> Result<(), Broken> {
+    let mut is_query = false;
     for (index, &byte) in target.iter().enumerate() {
         match byte {
             b'#' => return Err(bad("The target holds a fragment.")),
             b'\\' => return Err(bad("The target holds a backslash.")),
-            b'"' | b'<' | b'>' | b'`' => return Err(bad("The target holds a raw delimiter.")),
+            b'"' | b'<' | b'>' => return Err(bad("The target holds a raw delimiter.")),
+            b'`' if !is_query => return Err(bad("The target holds a raw delimiter.")),
             b'%' if !is_escape(&target[index + 1..]) => {
                 return Err(bad("The target holds a malformed escape."));
             }
-            b'!'..=b'~' => {}
+            b'!'..=b'~' => is_query |= byte == b'?',
             _ => return Err(bad("The target holds a byte that must be escaped.")),
         }
     }
@@ -155,8 +188,4 @@ fn is_escape(rest: &[u8]) -> bool {
 
 fn too_long() -> Broken {
     (StatusCode::URI_TOO_LONG, "The target is too long.")
-}
-
-fn bad(sentence: &'static str) -> Broken {
-    (StatusCode::BAD_REQUEST, sentence)
 }

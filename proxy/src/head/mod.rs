@@ -4,10 +4,15 @@
 //! rules are those of RFC 9112 with every leniency left out: what two parsers might read in two
 //! ways is refused, because the next one in line may be the other one.
 //!
-//! A line is judged as soon as it is whole, so that garbage is refused before it has all arrived.
+//! A line is judged as soon as it is whole, so that garbage is refused before it has all arrived;
+//! the first one as soon as it can no longer become right. In whatever pieces the same bytes
+//! arrive, the verdict is the same.
 
 mod field;
 mod line;
+#[cfg(test)]
+mod properties;
+mod rewrite;
 #[cfg(test)]
 mod tests;
 
@@ -20,9 +25,6 @@ use line::RequestLine;
 
 /// The methods that pass.
 pub const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-
-/// How much of a path is kept for the log.
-const LOGGED_PATH: usize = 1024;
 
 /// How large a head may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +63,8 @@ pub enum Verdict {
 pub struct Accepted {
     /// Its length in bytes, the empty line at its end included.
     pub len: usize,
-    /// What to pass on in its stead, where the client wrote its target in absolute form.
+    /// What to pass on in its stead: where the client wrote its target in absolute form, the
+    /// length of its body in an unusual way, or an empty line before it all.
     pub rewritten: Option<Vec<u8>>,
     /// What follows it.
     pub body: Framing,
@@ -85,9 +88,9 @@ pub struct Refused {
     pub status: StatusCode,
     /// The rule that it breaks, in a fixed sentence.
     pub reason: &'static str,
-    /// The method, if the first line could be read.
+    /// The method, for the log: if what stands in its place could be one.
     pub method: Option<String>,
-    /// The path without its query, if the first line could be read.
+    /// The path without its query, for the log: if one can be told, and its beginning only.
     pub path: Option<String>,
 }
 
@@ -142,107 +145,91 @@ impl Reader {
                 self.fields.add(text, line.start, self.limits.fields)?;
             }
         }
-        self.check_unfinished(bytes)?;
         Ok(None)
     }
 
     /// Returns where the next whole line stands, without its end.
+    ///
+    /// What can be refused before the line is whole is refused in the same order once it is, or
+    /// the verdict would depend on how the bytes happened to be cut.
     fn next_line(&mut self, bytes: &[u8]) -> Result<Option<Range<usize>>, Broken> {
-        let Some(offset) = bytes[self.searched..].iter().position(|&b| b == b'\n') else {
-            self.searched = bytes.len();
-            return Ok(None);
-        };
-        let newline = self.searched + offset;
-        if newline == self.at || bytes[newline - 1] != b'\r' {
-            return Err((StatusCode::BAD_REQUEST, "A line ends in LF without CR."));
-        }
-        if newline >= self.limits.head_bytes {
-            return Err(too_large());
-        }
-        let line = self.at..newline - 1;
-        (self.at, self.searched) = (newline + 1, newline + 1);
-        Ok(Some(line))
-    }
-
-    /// Refuses what can no longer become a head that passes.
-    fn check_unfinished(&self, bytes: &[u8]) -> Result<(), Broken> {
+        let newline = bytes[self.searched..].iter().position(|&b| b == b'\n');
+        let end = newline.map_or(bytes.len(), |offset| self.searched + offset);
         if self.line.is_none() {
-            line::check_beginning(&bytes[self.at..], &self.limits)?;
+            line::check_beginning(&bytes[self.at..end], &self.limits)?;
         }
-        if bytes.len() >= self.limits.head_bytes {
-            return Err(too_large());
+        if end >= self.limits.head_bytes {
+            return Err((
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "The head of the request is too large.",
+            ));
         }
-        Ok(())
+        if newline.is_none() {
+            self.searched = end;
+            return Ok(None);
+        }
+        if end == self.at || bytes[end - 1] != b'\r' {
+            return Err(bad("A line ends in LF without CR."));
+        }
+        let line = self.at..end - 1;
+        (self.at, self.searched) = (end + 1, end + 1);
+        Ok(Some(line))
     }
 
     fn finish(&self, bytes: &[u8]) -> Result<Accepted, Broken> {
         let Some(line) = &self.line else {
-            return Err((StatusCode::BAD_REQUEST, "There is no request line."));
+            return Err(bad("There is no request line."));
         };
         self.fields.check_host(bytes, line.is_http_1_0)?;
         let body = self.fields.framing(line.is_http_1_0)?;
         self.fields.check_expect(line.is_http_1_0)?;
-        let authority = line.authority.as_ref();
+        let head = &bytes[..self.at];
         Ok(Accepted {
             len: self.at,
-            rewritten: authority.map(|authority| self.rewrite(bytes, line, authority.clone())),
+            rewritten: rewrite::rewrite(head, line, &self.fields),
             body,
         })
     }
 
-    /// Writes the head with its target in origin form; the target's authority replaces the host
-    /// field (RFC 9112, 3.2.2).
-    fn rewrite(&self, bytes: &[u8], line: &RequestLine, authority: Range<usize>) -> Vec<u8> {
-        let mut head = Vec::with_capacity(self.at);
-        head.extend_from_slice(&bytes[line.method.clone()]);
-        head.push(b' ');
-        if bytes[line.target.clone()].first() != Some(&b'/') {
-            head.push(b'/');
-        }
-        head.extend_from_slice(&bytes[line.target.clone()]);
-        head.extend_from_slice(if line.is_http_1_0 {
-            b" HTTP/1.0\r\nHost: "
-        } else {
-            b" HTTP/1.1\r\nHost: "
-        });
-        head.extend_from_slice(&bytes[authority]);
-        head.extend_from_slice(b"\r\n");
-        let fields = &bytes[line.end..self.at - 2];
-        match &self.fields.host_line {
-            Some(host) => {
-                head.extend_from_slice(&bytes[line.end..host.start]);
-                head.extend_from_slice(&bytes[host.end + 2..self.at - 2]);
-            }
-            None => head.extend_from_slice(fields),
-        }
-        head.extend_from_slice(b"\r\n");
-        head
-    }
-
     fn refused(&self, bytes: &[u8], status: StatusCode, reason: &'static str) -> Refused {
-        let text = |range: &Range<usize>| {
-            let text = &bytes[range.clone()];
-            String::from_utf8_lossy(&text[..text.len().min(LOGGED_PATH)]).into_owned()
+        let (method, path) = match &self.line {
+            Some(line) => (
+                Some(line::logged(&bytes[line.method.clone()])),
+                Some(line::logged(&bytes[line.target.clone()])),
+            ),
+            None => line::told(bytes.strip_prefix(b"\r\n").unwrap_or(bytes)),
         };
-        let line = self.line.as_ref();
-        let path = line.map(|line| text(&line.target));
         Refused {
             status,
             reason,
-            method: line.map(|line| text(&line.method)),
-            path: path.map(|path| path.split('?').next().unwrap_or("").to_owned()),
+            method,
+            path,
         }
     }
-}
-
-fn too_large() -> Broken {
-    (
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "The head of the request is too large.",
-    )
 }
 
 /// Whether a byte may stand in a method or a field name (RFC 9110, 5.6.2).
 fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    TOKEN[usize::from(byte)]
+}
+
+/// The answers of [`is_token`]: it is asked for each byte of each name.
+const TOKEN: [bool; 256] = {
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut index = 0;
+    while index < others.len() {
+        table[others[index] as usize] = true;
+        index += 1;
+    }
+    table
+};
+
+fn bad(sentence: &'static str) -> Broken {
+    (StatusCode::BAD_REQUEST, sentence)
 }

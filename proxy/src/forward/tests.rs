@@ -1,0 +1,346 @@
+//! Headers in, headers out.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const STRANGER: Client<'_> = Client {
+    address: IpAddr::V4(std::net::Ipv4Addr::new(9, 9, 9, 9)),
+    is_trusted_proxy: false,
+    scheme: "http",
+    version: Version::HTTP_11,
+};
+
+fn headers(fields: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        headers.append(name, value.parse().unwrap());
+    }
+    headers
+}
+
+fn apply(mut headers: HeaderMap, changes: Changes) -> HeaderMap {
+    for name in changes.remove {
+        headers.remove(name);
+    }
+    for (name, value) in changes.set {
+        headers.insert(name, value);
+    }
+    headers
+}
+
+fn request(fields: &[(&str, &str)], client: &Client<'_>) -> HeaderMap {
+    let headers = headers(fields);
+    let changes = request_changes(&headers, client, "id", None);
+    apply(headers, changes)
+}
+
+fn response(fields: &[(&str, &str)]) -> HeaderMap {
+    let headers = headers(fields);
+    let changes = response_changes(&headers, "1.2.3.4:80", "id");
+    apply(headers, changes)
+}
+
+fn check(headers: &HeaderMap, expected: &[(&str, Option<&str>)]) {
+    for (name, value) in expected {
+        let found = headers.get(*name).map(|v| v.to_str().unwrap());
+        assert_eq!(found, *value, "{name} in {headers:?}");
+    }
+}
+
+#[test]
+fn a_stranger_s_word_on_addresses_is_replaced() {
+    let sent = [
+        ("host", "shop:8080"),
+        ("x-forwarded-for", "6.6.6.6"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "evil"),
+        ("x-real-ip", "6.6.6.6"),
+        ("forwarded", "for=6.6.6.6"),
+        ("x-request-deadline", "1"),
+    ];
+    check(
+        &request(&sent, &STRANGER),
+        &[
+            ("x-forwarded-for", Some("9.9.9.9")),
+            ("x-forwarded-proto", Some("http")),
+            ("x-forwarded-host", Some("shop:8080")),
+            ("x-real-ip", Some("9.9.9.9")),
+            (
+                "forwarded",
+                Some("for=9.9.9.9;proto=http;host=\"shop:8080\""),
+            ),
+            ("x-request-deadline", None),
+            ("via", Some("1.1 proxy")),
+        ],
+    );
+}
+
+#[test]
+fn a_trusted_proxy_s_word_is_kept_and_its_address_appended() {
+    let proxy = Client {
+        address: "::1".parse().unwrap(),
+        is_trusted_proxy: true,
+        version: Version::HTTP_10,
+        ..STRANGER
+    };
+    let sent = [
+        ("host", "shop"),
+        ("x-forwarded-for", "1.1.1.1, 2.2.2.2"),
+        ("x-forwarded-proto", "https"),
+        ("x-real-ip", "1.1.1.1"),
+        ("forwarded", "for=1.1.1.1"),
+        ("via", "1.1 edge"),
+    ];
+    check(
+        &request(&sent, &proxy),
+        &[
+            ("x-forwarded-for", Some("1.1.1.1, 2.2.2.2, ::1")),
+            ("x-forwarded-proto", Some("https")),
+            ("x-real-ip", Some("1.1.1.1")),
+            (
+                "forwarded",
+                Some("for=1.1.1.1, for=\"[::1]\";proto=http;host=\"shop\""),
+            ),
+            ("via", Some("1.1 edge, 1.0 proxy")),
+        ],
+    );
+}
+
+#[test]
+fn a_trusted_proxy_s_silence_is_no_word() {
+    let proxy = Client {
+        is_trusted_proxy: true,
+        ..STRANGER
+    };
+    let sent = [
+        ("host", "shop"),
+        ("x-forwarded-for", ""),
+        ("x-forwarded-proto", ""),
+        ("x-forwarded-host", ""),
+        ("x-real-ip", " "),
+    ];
+    check(
+        &request(&sent, &proxy),
+        &[
+            ("x-forwarded-for", Some("9.9.9.9")),
+            ("x-forwarded-proto", Some("http")),
+            ("x-forwarded-host", Some("shop")),
+            ("x-real-ip", Some("9.9.9.9")),
+        ],
+    );
+}
+
+#[test]
+fn a_request_carries_its_id_and_the_given_deadline() {
+    let sent = headers(&[("x-request-deadline", "1"), ("x-request-id", "theirs")]);
+    let changes = request_changes(&sent, &STRANGER, "ours", Some(1_700_000_000_000));
+    check(
+        &apply(sent, changes),
+        &[
+            ("x-request-deadline", Some("1700000000000")),
+            ("x-request-id", Some("ours")),
+        ],
+    );
+}
+
+#[test]
+fn addresses_are_written_as_each_field_asks() {
+    for (address, plain, node) in [
+        ("10.0.0.1", "10.0.0.1", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "10.0.0.1", "10.0.0.1"),
+        ("2001:db8::1", "2001:db8::1", "\"[2001:db8::1]\""),
+    ] {
+        let client = Client {
+            address: address.parse().unwrap(),
+            ..STRANGER
+        };
+        let element = format!("for={node};proto=http");
+        check(
+            &request(&[], &client),
+            &[
+                ("x-forwarded-for", Some(plain)),
+                ("x-real-ip", Some(plain)),
+                ("forwarded", Some(&element)),
+                ("x-forwarded-host", None),
+            ],
+        );
+    }
+}
+
+#[test]
+fn what_concerns_one_connection_stays_behind() {
+    let sent = [
+        ("host", "shop"),
+        ("connection", "close, X-Mine, Host, content-length"),
+        ("connection", "x-also"),
+        ("content-length", "3"),
+        ("x-mine", "1"),
+        ("x-also", "1"),
+        ("keep-alive", "1"),
+        ("te", "trailers"),
+        ("upgrade", "h2c"),
+        ("proxy-authorization", "secret"),
+        ("x_under", "1"),
+        ("x-lb-drain", "1"),
+        ("cookie", "a=b"),
+    ];
+    check(
+        &request(&sent, &STRANGER),
+        &[
+            ("connection", None),
+            ("x-mine", None),
+            ("x-also", None),
+            ("keep-alive", None),
+            ("te", None),
+            ("upgrade", None),
+            ("proxy-authorization", None),
+            ("x_under", None),
+            ("x-lb-drain", None),
+            ("host", Some("shop")),
+            ("content-length", Some("3")),
+            ("cookie", Some("a=b")),
+        ],
+    );
+}
+
+#[test]
+fn answers_are_cleaned_and_signed() {
+    let sent = [
+        ("server", "x"),
+        ("x-powered-by", "x"),
+        ("connection", "x-mine, x-instance"),
+        ("x-mine", "1"),
+        ("trailer", "x"),
+        ("x-lb-cause", "database"),
+        ("x-instance", "api_1"),
+        ("x-request-id", "other"),
+        ("transfer-encoding", "chunked"),
+    ];
+    check(
+        &response(&sent),
+        &[
+            ("server", None),
+            ("x-powered-by", None),
+            ("x-mine", None),
+            ("trailer", None),
+            ("x-lb-cause", None),
+            ("x-instance", Some("api_1")),
+            ("x-request-id", Some("id")),
+            ("transfer-encoding", Some("chunked")),
+        ],
+    );
+    check(&response(&[]), &[("x-instance", Some("1.2.3.4:80"))]);
+    check(
+        &response(&[("x-instance", "")]),
+        &[("x-instance", Some("1.2.3.4:80"))],
+    );
+    let two = [("x-instance", "a"), ("x-instance", "b")];
+    check(&response(&two), &[("x-instance", Some("1.2.3.4:80"))]);
+}
+
+/// Fields as another hand would sort them, by name only: not by what is nominated.
+const END_TO_END: [&str; 6] = [
+    "accept",
+    "accept-encoding",
+    "cookie",
+    "idempotency-key",
+    "x-a",
+    "x-b",
+];
+const NOT_FOR_SERVERS: [&str; 12] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "upgrade",
+    "http2-settings",
+    "x-lb-cause",
+    "x-lb-drain",
+    "a_b",
+    "x-request-deadline",
+];
+
+fn any_fields() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+    let names = [&END_TO_END[..], &NOT_FOR_SERVERS[..], &["host"]].concat();
+    let field = (prop::sample::select(names), "[a-z0-9, ]{0,8}");
+    let nominated = prop::collection::vec(
+        prop::sample::select(vec![
+            "close",
+            "X-A",
+            "x-b",
+            "Accept",
+            "host",
+            "te",
+            "not there",
+        ]),
+        0..4,
+    );
+    let connection = nominated.prop_map(|names| ("connection", names.join(" ,")));
+    prop::collection::vec(
+        prop_oneof![
+            4 => field.prop_map(|(name, value)| (name, value.trim().to_owned())),
+            1 => connection,
+        ],
+        0..20,
+    )
+}
+
+/// Whether one of these fields nominates this name, told by another hand.
+fn is_nominated(fields: &[(&str, String)], name: &str) -> bool {
+    let mut lists = fields.iter().filter(|(field, _)| *field == "connection");
+    lists.any(|(_, list)| {
+        list.to_lowercase()
+            .split(',')
+            .any(|item| item.trim() == name)
+    })
+}
+
+fn check_survivors(fields: &[(&str, String)], after: &HeaderMap) -> Result<(), TestCaseError> {
+    for name in END_TO_END.into_iter().chain(["host"]) {
+        let kept = name == "host" || !is_nominated(fields, name);
+        let before = fields.iter().filter(|(field, _)| kept && *field == name);
+        let expected: Vec<&[u8]> = before.map(|(_, value)| value.as_bytes()).collect();
+        let values: Vec<&[u8]> = after
+            .get_all(name)
+            .iter()
+            .map(HeaderValue::as_bytes)
+            .collect();
+        prop_assert_eq!(values, expected, "{}", name);
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn only_what_is_meant_for_a_server_reaches_it(fields in any_fields(), trusted: bool) {
+        let sent: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        let client = Client { is_trusted_proxy: trusted, ..STRANGER };
+        let after = request(&sent, &client);
+        for name in NOT_FOR_SERVERS {
+            prop_assert!(!after.contains_key(name), "{}", name);
+        }
+        check_survivors(&fields, &after)?;
+        for name in ["x-forwarded-for", "x-forwarded-proto", "x-real-ip", "forwarded", "via", "x-request-id"] {
+            prop_assert_eq!(after.get_all(name).iter().count(), 1, "{}", name);
+        }
+    }
+
+    #[test]
+    fn only_what_is_meant_for_a_client_reaches_it(fields in any_fields()) {
+        let sent: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        let after = response(&sent);
+        // These mean something on requests only.
+        let on_requests_only = ["proxy-authorization", "a_b", "x-request-deadline"];
+        for name in NOT_FOR_SERVERS.into_iter().filter(|name| !on_requests_only.contains(name)) {
+            prop_assert!(!after.contains_key(name), "{}", name);
+        }
+        check_survivors(&fields, &after)?;
+        for name in ["x-instance", "x-request-id"] {
+            prop_assert_eq!(after.get_all(name).iter().count(), 1, "{}", name);
+        }
+    }
+}
