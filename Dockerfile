@@ -43,7 +43,8 @@ RUN touch proxy/src/*.rs \
 
 # A shell stays in the image: `docker-compose exec api bash` is part of the tutorial.
 FROM ${DEBIAN_IMAGE} AS runtime
-RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /nonexistent music
+RUN groupadd --gid 10001 music \
+ && useradd --uid 10001 --gid music --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin music
 USER music
 STOPSIGNAL SIGTERM
 
