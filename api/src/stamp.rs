@@ -11,6 +11,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tracing::Level;
 
 use crate::logging;
 use crate::router::App;
@@ -22,7 +23,7 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Tells the proxy that this instance is stopping.
 pub const LB_DRAIN: HeaderName = HeaderName::from_static("x-lb-drain");
 
-/// Stamps the answer and logs the request.
+/// Stamps the answer and logs the request; questions after its health only at level `debug`.
 pub async fn stamp(State(app): State<App>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
@@ -35,14 +36,22 @@ pub async fn stamp(State(app): State<App>, request: Request, next: Next) -> Resp
     if app.stop().is_draining() {
         headers.insert(LB_DRAIN, HeaderValue::from_static("1"));
     }
-    let status = response.status().as_u16();
-    let elapsed_ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
-    let request_id = id.to_str().unwrap_or_default();
-    tracing::info!(
-        target: logging::REQUEST,
-        instance = %app.instance(), %method, path, status, elapsed_ms, request_id
-    );
+    if is_worth_a_line(&path) {
+        let status = response.status().as_u16();
+        let elapsed_ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+        let request_id = id.to_str().unwrap_or_default();
+        tracing::info!(
+            target: logging::REQUEST,
+            instance = %app.instance(), %method, path, status, elapsed_ms, request_id
+        );
+    }
     response
+}
+
+/// The proxy and the container ask after an instance's health every second or so, which would hide the rest.
+fn is_worth_a_line(path: &str) -> bool {
+    !matches!(path, "/healthz" | "/readyz")
+        || tracing::enabled!(target: logging::REQUEST, Level::DEBUG)
 }
 
 /// Takes over the id that came with the request, or makes one.

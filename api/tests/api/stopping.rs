@@ -8,9 +8,9 @@ use http::{Method, StatusCode};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use crate::support::{Api, Client, PATIENCE, Setup, eventually, request};
+use crate::support::{Api, Client, Setup, eventually, request};
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 
@@ -30,7 +30,7 @@ async fn while_it_drains_it_says_so_and_goes_on_serving(
     _: PgPoolOptions,
     database: PgConnectOptions,
 ) {
-    let api = Api::start(&database).await;
+    let mut api = Api::start(&database).await;
     let mut kept = api.connect().await;
     assert_eq!(
         kept.send(request(Method::GET, "/healthz", &[], ""))
@@ -61,7 +61,7 @@ async fn while_it_drains_it_says_so_and_goes_on_serving(
         accepted_for >= Duration::from_millis(1400),
         "{accepted_for:?}"
     );
-    timeout(PATIENCE, api.serving).await.unwrap().unwrap();
+    api.ended().await;
     assert!(
         stopped.elapsed() < Duration::from_secs(4),
         "an idle connection holds nothing up"
@@ -72,7 +72,7 @@ async fn while_it_drains_it_says_so_and_goes_on_serving(
 async fn what_is_in_flight_is_finished(_: PgPoolOptions, database: PgConnectOptions) {
     let mut setup = Setup::default();
     setup.limits.last_call = Duration::ZERO;
-    let api = Api::start_with(&database, setup).await;
+    let mut api = Api::start_with(&database, setup).await;
     let (body, go) = music_in_two_parts();
     let mut client = api.connect().await;
     let posting = tokio::spawn(async move {
@@ -91,7 +91,7 @@ async fn what_is_in_flight_is_finished(_: PgPoolOptions, database: PgConnectOpti
     let answer = posting.await.unwrap().unwrap();
     assert_eq!(answer.status, StatusCode::CREATED);
     assert_eq!(answer.header("x-lb-drain"), "1");
-    timeout(PATIENCE, api.serving).await.unwrap().unwrap();
+    api.ended().await;
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -107,7 +107,7 @@ async fn the_drain_has_a_limit_and_a_second_signal_ends_it_at_once(
         } else {
             Duration::from_millis(300)
         };
-        let api = Api::start_with(&database, setup).await;
+        let mut api = Api::start_with(&database, setup).await;
         let (body, _never) = music_in_two_parts();
         let mut client = Client::on(TcpStream::connect(api.address).await.unwrap()).await;
         let posting = tokio::spawn(async move {
@@ -120,7 +120,7 @@ async fn the_drain_has_a_limit_and_a_second_signal_ends_it_at_once(
         if second_signal {
             api.stopper.next();
         }
-        timeout(PATIENCE, api.serving).await.unwrap().unwrap();
+        api.ended().await;
         assert!(posting.await.unwrap().is_err(), "it was cut off");
     }
 }

@@ -19,7 +19,7 @@ use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// The name of the instance in these tests.
 pub(crate) const NAME: &str = "api_7";
@@ -47,7 +47,14 @@ impl Default for Setup {
 pub(crate) struct Api {
     pub(crate) address: SocketAddr,
     pub(crate) stopper: Stopper,
-    pub(crate) serving: JoinHandle<()>,
+    serving: JoinHandle<()>,
+}
+
+/// A database can be dropped at the end of its test only when nobody is connected to it.
+impl Drop for Api {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
 }
 
 impl Api {
@@ -68,6 +75,11 @@ impl Api {
             stopper,
             serving,
         }
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn ended(&mut self) {
+        timeout(PATIENCE, &mut self.serving).await.unwrap().unwrap();
     }
 
     /// Opens a connection that is kept.
