@@ -1,0 +1,165 @@
+//! `stack probe`: an open-loop stream of requests, and the account of what became of every one.
+//!
+//! Open loop: request N is sent at its own moment, however late earlier answers are, and its
+//! latency counts from that moment. So a stall shows as what it is for clients, not as a pause.
+//!
+//! - `load` sends on time, `client` sends one request, `outcome` judges one answer (pure)
+//! - `songs` adds nothing to the database that it does not read back and remove
+//! - `report` counts (pure), `table` shows
+
+mod client;
+mod load;
+mod outcome;
+mod report;
+mod songs;
+mod table;
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::Uri;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub use outcome::{Outcome, Sample, Sent};
+pub use report::{Report, Writes};
+pub use table::Second;
+
+use crate::Fault;
+use crate::cli::ProbeOptions;
+
+/// What a probe does until it is stopped.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the stack listens.
+    pub url: Uri,
+    /// Requests per second.
+    pub rate: f64,
+    /// Share of requests that add a song, 0 to 1.
+    pub post: f64,
+    /// A connection of its own for every request.
+    pub new_connections: bool,
+    /// What the reads ask for; `None`: one song that is added for that purpose.
+    pub path: Option<String>,
+    /// An answer later than this is slow.
+    pub slow: Duration,
+    /// An answer later than this is none.
+    pub timeout: Duration,
+    /// Whether the songs stay.
+    pub keep: bool,
+}
+
+impl From<&ProbeOptions> for Settings {
+    fn from(options: &ProbeOptions) -> Self {
+        Self {
+            url: options.url.clone(),
+            rate: options.rate,
+            post: options.post,
+            new_connections: options.new_connections,
+            path: options.path.clone(),
+            slow: options.slow,
+            timeout: options.timeout,
+            keep: options.keep,
+        }
+    }
+}
+
+/// A probe at work.
+#[derive(Debug)]
+pub struct Running {
+    stop: oneshot::Sender<()>,
+    work: JoinHandle<Result<Report, Fault>>,
+}
+
+impl Running {
+    /// Sends nothing more, waits for what is under way, reads the songs back, and reports.
+    pub async fn stop(self) -> Result<Report, Fault> {
+        // It may have ended by itself, with a fault.
+        let _ = self.stop.send(());
+        match self.work.await {
+            Ok(outcome) => outcome,
+            Err(error) => Err(Fault::new(error.to_string())),
+        }
+    }
+}
+
+/// Starts a probe; `show` is called once a second with what happened in it.
+pub fn start(settings: Settings, show: impl FnMut(&Second) + Send + 'static) -> Running {
+    let (stop, stopped) = oneshot::channel();
+    let work = tokio::spawn(probe(settings, stopped, show));
+    Running { stop, work }
+}
+
+async fn probe(
+    settings: Settings,
+    stopped: oneshot::Receiver<()>,
+    show: impl FnMut(&Second),
+) -> Result<Report, Fault> {
+    let client = client::Client::new(&settings)?;
+    let songs = songs::Songs::begin(client.clone());
+    let seed = match &settings.path {
+        Some(_) => None,
+        None => Some(songs.add_one_to_read().await?),
+    };
+    let path = settings.path.clone().or(seed).unwrap_or_default();
+    let samples = load::load(&settings, &client, &path, &songs, stopped, show).await;
+    let writes = songs.account(&samples, settings.keep).await;
+    Ok(Report::new(&samples, settings.slow, writes))
+}
+
+/// Runs a probe for a person: a line for each second, and a table at the end.
+pub async fn from_terminal(options: &ProbeOptions) -> Result<Report, Fault> {
+    if !options.anywhere && !is_this_machine(&options.url) {
+        return Err(Fault::new(format!(
+            "{} is not this machine; a load test of somebody else's needs --anywhere",
+            options.url
+        )));
+    }
+    let running = start(options.into(), |second| print(&second.to_string()));
+    tokio::select! {
+        () = tokio::time::sleep(options.duration) => {}
+        _ = tokio::signal::ctrl_c() => {}
+        () = async { while !running.work.is_finished() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        } } => {}
+    }
+    let report = running.stop().await?;
+    print(&format!("\n{report}"));
+    Ok(report)
+}
+
+fn print(text: &str) {
+    // A reader such as `head` may have read enough.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn is_this_machine(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_this_machine() {
+        let check = |url: &str| is_this_machine(&url.parse().unwrap());
+        for own in [
+            "http://127.0.0.1:8080/",
+            "http://localhost/",
+            "http://[::1]:80/",
+        ] {
+            assert!(check(own), "{own}");
+        }
+        for other in [
+            "http://example.com/",
+            "http://192.0.2.1/",
+            "http://localhost.example.com/",
+        ] {
+            assert!(!check(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! `stack up`, from the first check to the last child's end.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::parent_id;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getsid};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{sleep, timeout};
+
+use crate::Fault;
+use crate::ask::{Address, get};
+use crate::cli::UpOptions;
+use crate::control;
+use crate::layout::Layout;
+use crate::logs::Logs;
+use crate::plan::{
+    DATABASE, Database, PROXY, Programs, api_services, browser_url, instance_name, reachable,
+    static_folder,
+};
+use crate::postgres::{self, Installation};
+use crate::process::{Recipe, in_path};
+use crate::proxy_config::{Pool, proxy_toml};
+use crate::supervisor::Supervisor;
+
+/// How long everything together may take until it is ready.
+const UNTIL_READY: Duration = Duration::from_secs(120);
+/// How often is looked whether the parent still lives.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Everything that was checked before anything is started.
+struct Checked {
+    layout: Layout,
+    programs: Programs,
+    files: PathBuf,
+    database: Database,
+    installation: Option<Installation>,
+    setpriv: Option<PathBuf>,
+}
+
+/// Runs the stack until it is told to end.
+pub async fn up(dir: &Path, options: &UpOptions) -> Result<(), Fault> {
+    let mut end = End::prepare()?;
+    tokio::fs::create_dir_all(dir)
+        .await
+        .map_err(|error| Fault::new(format!("the folder {}: {error}", dir.display())))?;
+    let layout = Layout::find(dir).await?;
+    let lock = layout.lock()?;
+    let checked = check(layout, options).await?;
+    let logs = Logs::start();
+    let outcome = run(&checked, options, &logs, &mut end).await;
+    logs.flush();
+    drop(lock);
+    outcome
+}
+
+async fn check(layout: Layout, options: &UpOptions) -> Result<Checked, Fault> {
+    for (what, address) in [("--listen", options.listen), ("--admin", options.admin)] {
+        check_free(what, address)?;
+    }
+    let programs = Programs::find()?;
+    let files = static_folder(options.static_folder.as_deref())?;
+    let (database, installation) = match &options.database_url {
+        Some(url) => (Database::Url(url.clone()), None),
+        None => (Database::Own, Some(postgres::find(&layout).await?)),
+    };
+    Ok(Checked {
+        layout,
+        programs,
+        files,
+        database,
+        installation,
+        setpriv: in_path("setpriv"),
+    })
+}
+
+fn check_free(what: &str, address: SocketAddr) -> Result<(), Fault> {
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(Fault::new(format!(
+            "{address} is in use by another program; {what} chooses another address"
+        ))),
+        Err(error) => Err(Fault::new(format!("{what} {address}: {error}"))),
+    }
+}
+
+async fn run(
+    checked: &Checked,
+    options: &UpOptions,
+    logs: &Logs,
+    end: &mut End,
+) -> Result<(), Fault> {
+    let supervisor = Arc::new(Supervisor::new(
+        checked.layout.clone(),
+        logs.clone(),
+        options.admin,
+        checked.database.clone(),
+        checked.programs.api.clone(),
+        checked.setpriv.clone(),
+    ));
+    let over = Arc::new(Notify::new());
+    let work = async {
+        start(checked, options, logs, &supervisor, &over).await?;
+        over.notified().await;
+        Ok(())
+    };
+    let outcome = tokio::select! {
+        outcome = work => outcome,
+        why = end.begins() => {
+            logs.say(&format!("{why}: ending everything"));
+            Ok(())
+        }
+    };
+    tokio::select! {
+        () = shut_down(&supervisor, logs) => {}
+        why = end.begins() => {
+            logs.say(&format!("{why} again: killing everything"));
+            supervisor.kill_all().await;
+            shut_down(&supervisor, logs).await;
+        }
+    }
+    // The next start removes it too, when this one is killed.
+    let _ = tokio::fs::remove_file(checked.layout.control_socket()).await;
+    outcome
+}
+
+async fn shut_down(supervisor: &Supervisor, logs: &Logs) {
+    let (say, mut sentences) = mpsc::channel::<String>(64);
+    let show = async {
+        while let Some(sentence) = sentences.recv().await {
+            logs.say(&sentence);
+        }
+    };
+    let work = async move { supervisor.shut_down(&say).await };
+    tokio::join!(work, show);
+}
+
+async fn start(
+    checked: &Checked,
+    options: &UpOptions,
+    logs: &Logs,
+    supervisor: &Arc<Supervisor>,
+    over: &Arc<Notify>,
+) -> Result<(), Fault> {
+    let layout = &checked.layout;
+    layout.make_folders().await?;
+    if let Some(remark) = layout.remark() {
+        logs.say(&remark);
+    }
+    let services = api_services(options.weights.len());
+    make_socket_folders(layout, &services).await?;
+    write_proxy_config(checked, options, &services).await?;
+    if let Some(installation) = &checked.installation {
+        start_database(checked, installation, logs, supervisor).await?;
+    }
+    for (service, weight) in services.iter().zip(&options.weights) {
+        supervisor.add_api(service, *weight);
+    }
+    supervisor.add(PROXY, proxy_recipe(checked, supervisor));
+    control::serve(layout, supervisor.clone(), over.clone()).await?;
+    timeout(UNTIL_READY, wait_until_ready(options, supervisor))
+        .await
+        .unwrap_or_else(|_| {
+            let seconds = UNTIL_READY.as_secs();
+            Err(Fault::new(format!("not ready after {seconds} s")))
+        })?;
+    logs.say_plainly(&format!("ready: {}", browser_url(options.listen)));
+    Ok(())
+}
+
+/// Makes the folders for the sockets of the API instances, without what a killed stack left there.
+async fn make_socket_folders(layout: &Layout, services: &[String]) -> Result<(), Fault> {
+    for service in services {
+        let folder = layout.socket_folder(service);
+        // Usually there is none.
+        let _ = tokio::fs::remove_dir_all(&folder).await;
+        tokio::fs::create_dir_all(&folder)
+            .await
+            .map_err(|error| Fault::new(format!("{}: {error}", folder.display())))?;
+    }
+    Ok(())
+}
+
+async fn write_proxy_config(
+    checked: &Checked,
+    options: &UpOptions,
+    services: &[String],
+) -> Result<(), Fault> {
+    let folders: Vec<_> = services
+        .iter()
+        .map(|service| checked.layout.socket_folder(service))
+        .collect();
+    let pools: Vec<_> = folders
+        .iter()
+        .zip(&options.weights)
+        .map(|(sockets, &weight)| Pool { sockets, weight })
+        .collect();
+    let text = proxy_toml(options.listen, options.admin, &checked.files, &pools);
+    let path = checked.layout.proxy_config();
+    tokio::fs::write(&path, text)
+        .await
+        .map_err(|error| Fault::new(format!("{}: {error}", path.display())))
+}
+
+async fn start_database(
+    checked: &Checked,
+    installation: &Installation,
+    logs: &Logs,
+    supervisor: &Supervisor,
+) -> Result<(), Fault> {
+    let user = postgres::user()?;
+    let layout = &checked.layout;
+    if !tokio::fs::try_exists(&layout.data).await.unwrap_or(false) {
+        logs.say(&format!(
+            "making a new database in {}",
+            layout.data.display()
+        ));
+    }
+    postgres::prepare(installation, layout, user.as_ref()).await?;
+    let recipe = postgres::recipe(installation, layout, user, checked.setpriv.clone());
+    supervisor.add(DATABASE, recipe);
+    wait_for_service(supervisor, DATABASE).await
+}
+
+fn proxy_recipe(checked: &Checked, supervisor: &Supervisor) -> Recipe {
+    let config = checked.layout.proxy_config();
+    Recipe {
+        name: instance_name(PROXY, 1),
+        program: checked.programs.proxy.clone(),
+        arguments: vec!["serve".into(), "--config".into(), config.into()],
+        environment: supervisor.log_format().into_iter().collect(),
+        hidden: &[],
+        user: None,
+        stop_signal: Signal::SIGTERM,
+        family: None,
+        colour: 1,
+        setpriv: checked.setpriv.clone(),
+    }
+}
+
+async fn wait_for_service(supervisor: &Supervisor, name: &str) -> Result<(), Fault> {
+    for service in supervisor.services() {
+        for keeper in service.instances.iter().filter(|_| service.name == name) {
+            supervisor.wait_until_healthy(name, keeper).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until all are healthy, and a request has gone through all of them.
+async fn wait_until_ready(options: &UpOptions, supervisor: &Supervisor) -> Result<(), Fault> {
+    for service in supervisor.services() {
+        wait_for_service(supervisor, &service.name).await?;
+    }
+    let proxy = Address::Tcp(reachable(options.listen));
+    loop {
+        let answer = get(&proxy, "/api/music/", Duration::from_secs(5)).await;
+        if answer.is_ok_and(|answer| answer.status.is_success()) {
+            return Ok(());
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// What can end the stack from outside.
+struct End {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+    /// `None` when the stack was detached on purpose.
+    parent: Option<u32>,
+}
+
+impl End {
+    fn prepare() -> Result<Self, Fault> {
+        let handler =
+            |kind| signal(kind).map_err(|error| Fault::new(format!("signal handler: {error}")));
+        Ok(Self {
+            interrupt: handler(SignalKind::interrupt())?,
+            terminate: handler(SignalKind::terminate())?,
+            hangup: handler(SignalKind::hangup())?,
+            parent: parent_to_watch(),
+        })
+    }
+
+    /// Waits for the next reason to end.
+    async fn begins(&mut self) -> &'static str {
+        let orphaned = async {
+            while self.parent.is_none() || self.parent == Some(parent_id()) {
+                sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => "interrupted",
+            _ = self.terminate.recv() => "told to end",
+            _ = self.hangup.recv() => "the terminal was closed",
+            () = orphaned => {
+                self.parent = None;
+                "the parent process ended"
+            }
+        }
+    }
+}
+
+/// A session of its own (`setsid stack up`) is how one asks to outlive the terminal and its shell.
+fn parent_to_watch() -> Option<u32> {
+    let detached = getsid(None) == Ok(Pid::this());
+    (!detached).then(parent_id)
+}
