@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use tokio::time::Instant;
 
 use crate::relay::Relay;
 use crate::support::{Answer, Api, NAME, Setup, eventually};
@@ -124,6 +125,47 @@ async fn connections_that_were_cut_while_idle_are_replaced(
             .all(|answer| answer.status == 200)
     })
     .await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn idle_connections_that_went_silent_cost_no_request(
+    _: PgPoolOptions,
+    database: PgConnectOptions,
+) {
+    let relay = Relay::to(database).await;
+    let api = Api::start(&relay.database).await;
+    join_all((0..8).map(|_| api.get("/readyz"))).await;
+    let used = Instant::now();
+    relay.abandon();
+    eventually("the age at which a connection is checked", || async {
+        used.elapsed() > Duration::from_millis(1200)
+    })
+    .await;
+    for answer in join_all((0..8).map(|_| api.get("/api/music/"))).await {
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_connection_that_goes_silent_in_use_leaves_its_place(
+    _: PgPoolOptions,
+    database: PgConnectOptions,
+) {
+    // Silent while it is on its way back to the pool, then while a request uses it.
+    for pause in [Duration::ZERO, Duration::from_millis(200)] {
+        let relay = Relay::to(database.clone()).await;
+        let setup = Setup {
+            connections: 1,
+            ..Setup::default()
+        };
+        let api = Api::start_with(&relay.database, setup).await;
+        assert_eq!(api.get("/readyz").await.status, StatusCode::OK);
+        let used = Instant::now();
+        eventually("the pause", || async { used.elapsed() >= pause }).await;
+        relay.abandon();
+        assert!(api.get("/api/music/").await.took < IN_TIME);
+        assert_eq!(api.get("/api/music/").await.status, StatusCode::OK);
+    }
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -116,6 +116,7 @@ async fn a_client_that_does_not_read_is_cut_off(pool: PgPoolOptions, database: P
     fill(pool, &database, 200, &"x".repeat(200_000)).await;
     let mut setup = Setup::default();
     setup.limits.write = Duration::from_millis(300);
+    setup.limits.drain = Duration::from_secs(600);
     let mut api = Api::start_with(&database, setup).await;
     let mut reader = TcpStream::connect(api.address).await.unwrap();
     reader

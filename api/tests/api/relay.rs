@@ -11,8 +11,8 @@ use tokio::sync::watch;
 /// What the relay does with connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
-    /// Passes everything on.
-    Open,
+    /// Passes everything on, for connections of this generation.
+    Open(u32),
     /// Accepts connections and passes nothing on: a host that hangs.
     Frozen,
     /// Refuses connections and cuts those there are: a server that is stopped.
@@ -33,7 +33,7 @@ impl Relay {
         let target = (direct.get_host().to_owned(), direct.get_port());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (line, seen) = watch::channel(Line::Open);
+        let (line, seen) = watch::channel(Line::Open(0));
         tokio::spawn(accept(Some(listener), address, target, seen));
         let database = direct.clone().host("127.0.0.1").port(address.port());
         Self {
@@ -44,7 +44,12 @@ impl Relay {
     }
 
     pub(crate) fn open(&self) {
-        self.line.send_replace(Line::Open);
+        self.line.send_replace(Line::Open(0));
+    }
+
+    /// Goes silent on the connections there are, and serves new ones: a server that was moved away.
+    pub(crate) fn abandon(&self) {
+        self.line.send_replace(Line::Open(1));
     }
 
     pub(crate) fn freeze(&self) {
@@ -86,7 +91,13 @@ async fn accept(
 
 /// Passes bytes on both ways until the line is taken down.
 async fn join(client: TcpStream, target: (String, u16), mut line: watch::Receiver<Line>) {
-    let flow = line.clone();
+    let flow = Flow {
+        line: line.clone(),
+        generation: match *line.borrow() {
+            Line::Open(generation) => generation,
+            Line::Frozen | Line::Down => 0,
+        },
+    };
     let both = async move {
         let server = TcpStream::connect((target.0.as_str(), target.1))
             .await
@@ -106,10 +117,18 @@ async fn join(client: TcpStream, target: (String, u16), mut line: watch::Receive
     }
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut line: watch::Receiver<Line>) {
+/// When one connection flows.
+#[derive(Clone)]
+struct Flow {
+    line: watch::Receiver<Line>,
+    generation: u32,
+}
+
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut flow: Flow) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        if line.wait_for(|line| *line != Line::Frozen).await.is_err() {
+        let open = Line::Open(flow.generation);
+        if flow.line.wait_for(|line| *line == open).await.is_err() {
             return;
         }
         if to.write_all(&buffer[..length]).await.is_err() {
