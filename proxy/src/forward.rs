@@ -135,7 +135,28 @@ pub fn response_changes(headers: &HeaderMap, endpoint: &str, request_id: &str) -
         changes.set(X_INSTANCE, endpoint);
     }
     changes.set(X_REQUEST_ID, request_id);
+    if let Some(length) = repeated_length(headers) {
+        changes.set(header::CONTENT_LENGTH, length);
+    }
     changes
+}
+
+/// Whether the body of an answer ends by a length, by chunks, or by the end of the connection.
+///
+/// Another encoding could be passed on, but not so that its end is known.
+pub fn is_framing_known(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let first = encodings.next().map(|value| value.as_bytes().trim_ascii());
+    first.is_none_or(|value| value.eq_ignore_ascii_case(b"chunked")) && encodings.next().is_none()
+}
+
+/// The length of an answer that gives the same one several times: the next reader may not see
+/// that they are equal. That they are, is known before an answer comes here.
+fn repeated_length(headers: &HeaderMap) -> Option<&str> {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let first = lengths.next()?.to_str().ok()?;
+    let (length, rest) = first.split_once(',').unwrap_or((first, ""));
+    (!rest.is_empty() || lengths.next().is_some()).then_some(length.trim())
 }
 
 /// Fields that concern this connection only: the known ones that are there, and those which

@@ -81,7 +81,8 @@ pub enum Decision {
 /// Decides what becomes of a request after a failed try.
 ///
 /// [`Decision::AnotherServer`] after anything but [`Failure::NotConnected`] is paid from the
-/// budget by the caller, who gives up when it is empty.
+/// budget by the caller, who gives up when it is empty; after [`Failure::Silent`], by whoever cut
+/// the try.
 pub fn decide(policy: &Policy, failure: Failure, situation: &Situation) -> Decision {
     let unsent = failure == Failure::NotConnected;
     if situation.answered || situation.expired || !situation.replayable {

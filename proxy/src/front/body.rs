@@ -4,8 +4,9 @@
 //! what follows belongs to the next request, whatever another parser would make of it. This is
 //! why a disagreement about framing cannot turn a body into a second request.
 
-/// Bytes of chunk extensions and trailers that one body may hold.
-const OVERHEAD: usize = 16 * 1024;
+/// Bytes of chunk extensions and trailers that one body may hold. Pingora gives up, without an
+/// answer, on 8 KiB of them in one place.
+const OVERHEAD: usize = 4 * 1024;
 
 /// How a body is delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

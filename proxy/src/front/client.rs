@@ -2,11 +2,15 @@
 //!
 //! [`super::Front`] reads heads from it; Pingora then reads the body through it, and gets nothing
 //! beyond. What arrives early, pipelined by the client, waits here for its turn.
+//!
+//! A client that closes its sending side may still be reading (`printf … | nc -N`), or may be
+//! gone: nobody can tell until something is written to it. It is given a while.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
@@ -16,11 +20,17 @@ use pingora_core::protocols::{
     TimingDigest, UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::body::BodyEnd;
 
 /// Pipelined bytes that are read ahead while a request is answered.
 const AHEAD: usize = 32 * 1024;
+/// How long a client that has closed its sending side may wait for the next piece of its answer.
+const HALF_CLOSED: Duration = Duration::from_secs(2);
+/// How long a client may take nothing of what is written to it. Pingora limits the writing of a
+/// body by itself, but not that of a header.
+const STALLED: Duration = Duration::from_secs(30);
 
 /// A client's connection, one request at a time.
 #[derive(Debug)]
@@ -29,6 +39,10 @@ pub struct ClientStream {
     /// What was read and not handed out yet.
     ahead: BytesMut,
     body: BodyEnd,
+    /// Runs since the client has closed its sending side.
+    leaving: Option<Pin<Box<Sleep>>>,
+    /// Runs while a write makes no progress.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl ClientStream {
@@ -38,6 +52,8 @@ impl ClientStream {
             inner,
             ahead: BytesMut::new(),
             body: BodyEnd::NONE,
+            leaving: None,
+            stalled: None,
         }
     }
 
@@ -84,12 +100,33 @@ impl ClientStream {
 
     /// The request is over: reads on only to notice when the client leaves.
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.ahead.len() < AHEAD {
+        while self.leaving.is_none() && self.ahead.len() < AHEAD {
             if ready!(self.poll_fill(cx))? == 0 {
-                return Poll::Ready(Ok(()));
+                self.leaving = Some(Box::pin(sleep(HALF_CLOSED)));
             }
         }
-        Poll::Pending
+        match &mut self.leaving {
+            Some(leaving) => leaving.as_mut().poll(cx).map(Ok),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Passes the result of a write on, and bounds how long there may be none.
+    fn watch_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            if let Some(leaving) = &mut self.leaving {
+                leaving.as_mut().reset(Instant::now() + HALF_CLOSED);
+            }
+            return written;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALLED)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -123,7 +160,8 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.watch_write(cx, written)
     }
 
     fn poll_write_vectored(
@@ -131,7 +169,8 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bytes)
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bytes);
+        self.watch_write(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -91,14 +91,36 @@ impl Exchange {
     }
 
     /// Begins a try on `server`.
-    pub fn begin_try(&mut self, server: Arc<Server>, movable: bool, now: Instant) {
+    ///
+    /// Later tries of a `repeatable` request may follow it.
+    pub fn begin_try(&mut self, server: Arc<Server>, repeatable: bool, now: Instant) {
         self.body_bytes = 0;
         server.count_request();
+        let before = self.tried.clone().into_boxed_slice();
         self.current = Some(CurrentTry {
-            open: server.tries().open(movable, now),
+            open: server.tries().open(repeatable.then_some(before), now),
             server,
             began: now,
         });
+    }
+
+    /// Notes that a piece of the request went to the server, and perhaps the last one.
+    ///
+    /// A request that is no longer `replayable` cannot be moved to another server.
+    pub fn passed_on(&mut self, replayable: bool, whole: bool, now: Instant) {
+        let (Some(current), Some(upstream)) = (&self.current, &self.upstream) else {
+            return;
+        };
+        current.open.moved.set(now);
+        if !replayable {
+            current.open.pin();
+        }
+        if whole {
+            let first_sent = *self.sent.get_or_insert(now);
+            let gives_up = upstream.settings().timeouts.gives_up(first_sent, now);
+            current.open.gives_up.set(gives_up);
+            current.open.sent.set(now);
+        }
     }
 
     /// Ends the current try and notes what came of it; returns the server that had it.
@@ -138,7 +160,11 @@ impl Exchange {
                 .is_some_and(|sent| now.saturating_duration_since(sent) >= limit),
         };
         let decision = retry::decide(&upstream.settings().retry, failure, &situation);
-        let free = failure == retry::Failure::NotConnected;
+        // Nothing was sent, or it was paid for when the try was cut.
+        let free = matches!(
+            failure,
+            retry::Failure::NotConnected | retry::Failure::Silent
+        );
         if decision == retry::Decision::AnotherServer && !free && !upstream.spend(now) {
             return retry::Decision::GiveUp;
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::{StatusCode, header};
 use pingora_error::{Error, ErrorSource, ErrorType, RetryType};
 use pingora_proxy::{FailToProxy, Session};
 
@@ -117,8 +118,20 @@ fn facts(session: &Session) -> RequestFacts {
     RequestFacts {
         repeatable: retry::is_idempotent(&session.req_header().method),
         replayable: !session.as_ref().retry_buffer_truncated(),
-        answered: session.response_written().is_some(),
+        answered: answered(session).is_some(),
     }
+}
+
+/// The status that the client has got, a `100 Continue` and its like apart.
+pub(super) fn answered(session: &Session) -> Option<StatusCode> {
+    let written = session.response_written().map(|answer| answer.status);
+    written.filter(|status| !status.is_informational())
+}
+
+/// The length that the client has announced of its body.
+pub(super) fn announced_length(session: &Session) -> Option<u64> {
+    let value = session.get_header(header::CONTENT_LENGTH)?;
+    value.to_str().ok()?.parse().ok()
 }
 
 /// Names the failure behind an error that no hook has named.
@@ -153,20 +166,19 @@ pub(super) async fn answer(
     failure: Failure,
 ) -> FailToProxy {
     let status = failure.status().as_u16();
-    let told = session.response_written().is_none()
+    let told = answered(session).is_none()
         && failure != Failure::ClientGone
         && send(session, exchange, failure).await;
     FailToProxy {
         error_code: if told { status } else { 0 },
-        can_reuse_downstream: told,
+        can_reuse_downstream: false,
     }
 }
 
 async fn send(session: &mut Session, exchange: &Exchange, failure: Failure) -> bool {
     let whole = session.as_downstream_mut().is_body_done();
-    if !whole || matches!(failure, Failure::MalformedBody | Failure::ClientSilent) {
-        session.set_keepalive(None);
-    }
+    // Pingora closes the connection after a failure in any case: the client is told so.
+    session.set_keepalive(None);
     let Ok(page) = page_for(session, exchange, failure) else {
         return false;
     };

@@ -6,6 +6,7 @@
 
 pub mod exchange;
 mod failing;
+mod passing;
 mod serving;
 
 use std::any::Any;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::{Version, header};
 use ipnet::IpNet;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -25,7 +27,6 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use crate::access_log::AccessLog;
 use crate::drain::Drain;
 use crate::files;
-use crate::forward;
 use crate::front::Clients;
 use crate::request_id;
 use crate::respond::{self, Failure};
@@ -33,17 +34,12 @@ use crate::retry;
 use crate::route::Table;
 use crate::upstream::Upstream;
 use crate::upstream::dialler::CutHandle;
-use crate::upstream::health::Cause;
 use exchange::{Arrival, Exchange};
 
 /// The longest that the writing of one piece of an answer to a client may take.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 /// What a client may still send after an answer that came early, per piece.
 const LATE_BODY_LIMIT: Duration = Duration::from_secs(1);
-/// The word of an API that it is stopping.
-const DRAIN_HEADER: &str = "x-lb-drain";
-/// The word of an API that something all instances share is away.
-const CAUSE_HEADER: &str = "x-lb-cause";
 
 /// Where a route leads.
 #[derive(Debug)]
@@ -104,16 +100,24 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<()> {
         exchange.request_id = request_id::of(&session.req_header().headers);
-        exchange.keep_alive = session.as_downstream().get_keepalive().is_some();
         let client = session.as_downstream_mut();
+        if self.drain.has_begun() {
+            client.set_keepalive(None);
+        }
+        exchange.keep_alive = client.get_keepalive().is_some();
         client.set_read_timeout(Some(self.clients.body_timeout));
         client.set_write_timeout(Some(WRITE_LIMIT));
+        if client.req_header().version == Version::HTTP_10 {
+            // It knows no answers before the answer, and cannot ask for one (RFC 9110, 15.2).
+            client.req_header_mut().remove_header(&header::EXPECT);
+            client.set_ignore_info_resp(true);
+        }
         Ok(())
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         let header = session.req_header();
-        let host = header.headers.get(http::header::HOST);
+        let host = header.headers.get(header::HOST);
         let host = host.and_then(|value| value.to_str().ok());
         let Some(found) = self.routes.find(host, header.uri.path()) else {
             return serving::refuse(session, exchange, Failure::NoRoute).await;
@@ -146,9 +150,10 @@ impl ProxyHttp for Gateway {
             exchange.failure = Some(Failure::NoServer);
             return Err(Error::new(ErrorType::HTTPStatus(503)));
         };
-        let peer = server.peer(fresh);
-        let movable = retry::is_idempotent(&session.req_header().method);
-        exchange.begin_try(server, movable, Instant::now());
+        let now = Instant::now();
+        let repeatable = retry::is_idempotent(&session.req_header().method);
+        let peer = server.peer(fresh || !repeatable && server.is_rested(now));
+        exchange.begin_try(server, repeatable, now);
         Ok(peer)
     }
 
@@ -174,30 +179,13 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        let client = exchange.arrival.client;
-        let changes = forward::request_changes(
-            &session.req_header().headers,
-            &forward::Client {
-                address: client,
-                is_trusted_proxy: self.trusts(client),
-                scheme: "http",
-                version: session.req_header().version,
-            },
-            &exchange.request_id,
-            None,
-        );
-        for name in &changes.remove {
-            request.remove_header(name);
-        }
-        for (name, value) in changes.set {
-            request.insert_header(name, value)?;
-        }
-        Ok(())
+        let trusted = self.trusts(exchange.arrival.client);
+        passing::rewrite_request(session, request, exchange, trusted)
     }
 
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
         exchange: &mut Exchange,
@@ -207,14 +195,8 @@ impl ProxyHttp for Gateway {
             exchange.failure = Some(Failure::BodyTooLarge);
             return Err(Error::new_down(ErrorType::HTTPStatus(413)));
         }
-        if let Some(current) = &exchange.current {
-            let now = Instant::now();
-            current.open.moved.set(now);
-            if end {
-                current.open.sent.set(now);
-                exchange.sent.get_or_insert(now);
-            }
-        }
+        let replayable = !session.as_ref().retry_buffer_truncated();
+        exchange.passed_on(replayable, end, Instant::now());
         Ok(())
     }
 
@@ -224,31 +206,7 @@ impl ProxyHttp for Gateway {
         answer: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        if answer.status.is_informational() {
-            return Ok(());
-        }
-        let now = Instant::now();
-        let (Some(current), Some(upstream)) = (&exchange.current, &exchange.upstream) else {
-            return Ok(());
-        };
-        if current.open.answered().is_some() {
-            return Err(Error::new_up(ErrorType::ReadTimedout));
-        }
-        let server = Arc::clone(&current.server);
-        server.heard().set(now);
-        current.open.heard.set(now);
-        let shared_cause = answer.headers.contains_key(CAUSE_HEADER);
-        let server_error = answer.status.is_server_error() && !shared_cause;
-        upstream.answered(&server, server_error, now);
-        if answer.headers.get(DRAIN_HEADER).is_some_and(|v| v == "1") {
-            upstream.take_out(&server, Cause::Draining, now);
-        }
-        let unavailable = matches!(answer.status.as_u16(), 502..=504) && !shared_cause;
-        if unavailable && failing::may_move_on(session, exchange, now) {
-            return Err(Error::new_up(ErrorType::HTTPStatus(answer.status.as_u16())));
-        }
-        exchange.first_byte = Some(now.saturating_duration_since(exchange.arrival.at));
-        Ok(())
+        passing::judge_answer(session, answer, exchange)
     }
 
     async fn response_filter(
@@ -260,8 +218,8 @@ impl ProxyHttp for Gateway {
         if answer.status.is_informational() {
             return Ok(());
         }
-        serving::rewrite_answer(session, answer, exchange)?;
-        serving::keep_or_close(session, answer, exchange.keep_alive, self.drain.has_begun());
+        passing::rewrite_answer(session, answer, exchange)?;
+        passing::keep_or_close(session, answer, exchange.keep_alive, self.drain.has_begun());
         Ok(())
     }
 

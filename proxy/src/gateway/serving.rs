@@ -1,17 +1,15 @@
-//! What the gateway does with a request that it can serve: files, admission, the answer's header.
+//! What the gateway does with a request by itself: files, admission, the line in the log.
 
 use std::time::Instant;
 
-use http::{StatusCode, Version, header};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::exchange::{Exchange, milliseconds};
-use super::{LATE_BODY_LIMIT, failing, page_for};
+use super::{failing, page_for};
 use crate::access_log::Entry;
 use crate::files::{Outcome, Request, Root};
-use crate::forward;
 use crate::respond::{self, Failure};
 
 /// Answers with a failure; the request goes no further.
@@ -99,70 +97,25 @@ pub(super) async fn admit(session: &mut Session, exchange: &mut Exchange) -> Res
     if session.is_upgrade_req() {
         return refuse(session, exchange, Failure::NoWebSocket).await;
     }
-    let announced = session
-        .get_header(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.parse::<u64>().ok());
+    let announced = failing::announced_length(session);
     if announced.is_some_and(|length| length > exchange.max_body) {
         return refuse(session, exchange, Failure::BodyTooLarge).await;
     }
+    if exchange
+        .upstream
+        .as_ref()
+        .is_some_and(|u| !u.is_available())
+    {
+        // Said here, and not when a server is picked, the client's connection can be kept.
+        return refuse(session, exchange, Failure::NoServer).await;
+    }
     Ok(false)
-}
-
-/// Cleans an upstream's header and puts the proxy's own fields in.
-pub(super) fn rewrite_answer(
-    session: &Session,
-    answer: &mut ResponseHeader,
-    exchange: &mut Exchange,
-) -> Result<()> {
-    let endpoint = exchange.current.as_ref().map_or_else(
-        || "".into(),
-        |current| current.server.endpoint_text().clone(),
-    );
-    let changes = forward::response_changes(&answer.headers, &endpoint, &exchange.request_id);
-    for name in &changes.remove {
-        answer.remove_header(name);
-    }
-    for (name, value) in changes.set {
-        answer.insert_header(name, value)?;
-    }
-    exchange.instance = answer
-        .headers
-        .get("x-instance")
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
-    if session.req_header().version == Version::HTTP_10 {
-        // Such a client knows no chunks: the end of the connection ends the body.
-        answer.remove_header(&header::TRANSFER_ENCODING);
-    }
-    Ok(())
-}
-
-/// Says whether the client's connection is kept after this answer.
-pub(super) fn keep_or_close(
-    session: &mut Session,
-    answer: &ResponseHeader,
-    was_kept: bool,
-    draining: bool,
-) {
-    let whole = session.as_downstream_mut().is_body_done();
-    if draining {
-        session.set_keepalive(None);
-    } else if was_kept && whole && session.as_downstream().get_keepalive().is_none() {
-        // A `100 Continue` that passed has switched it off.
-        session.set_keepalive(Some(0));
-    }
-    if !whole && answer.status >= StatusCode::BAD_REQUEST {
-        // The server does not want the body; the client may not send it any more.
-        session.set_read_timeout(Some(LATE_BODY_LIMIT));
-    }
 }
 
 /// The access log line of a request that is over.
 pub(super) fn log_entry<'a>(session: &'a Session, exchange: &'a Exchange) -> Entry<'a> {
     let request = session.req_header();
-    let written = session.response_written().map(|answer| answer.status);
-    let status = match (written, exchange.failure) {
+    let status = match (failing::answered(session), exchange.failure) {
         (Some(status), _) => status,
         (None, Some(failure)) => failure.status(),
         (None, None) => Failure::ClientGone.status(),

@@ -34,6 +34,12 @@ impl CutHandle {
         let _ = socket2::SockRef::from(&self.0).shutdown(Shutdown::Both);
     }
 
+    /// Whether something has arrived that was not read yet, be it the end.
+    pub fn has_unread(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        socket2::SockRef::from(&self.0).peek(&mut byte).is_ok()
+    }
+
     /// Finds the handle that the dialler left in a connection's digest.
     pub fn of(digest: &Digest) -> Option<Arc<Self>> {
         let left = digest.proxy_digest.as_ref()?.user_data.as_ref()?;

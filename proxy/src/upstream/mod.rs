@@ -32,6 +32,8 @@ pub struct Upstream {
     groups: Mutex<Vec<Vec<Arc<Server>>>>,
     /// The same in one row, for picks.
     servers: ArcSwap<Vec<Arc<Server>>>,
+    /// Servers that are no longer part of it and may still have requests in hand.
+    leaving: Mutex<Vec<Arc<Server>>>,
     balancer: Mutex<SmoothRoundRobin>,
     budget: Mutex<Budget>,
 }
@@ -42,6 +44,7 @@ impl Upstream {
         Self {
             groups: Mutex::new(vec![Vec::new(); settings.servers.len()]),
             servers: ArcSwap::default(),
+            leaving: Mutex::default(),
             balancer: Mutex::default(),
             budget: Mutex::new(Budget::new(settings.retry.budget, now)),
             settings,
@@ -66,6 +69,13 @@ impl Upstream {
         self.servers.load()
     }
 
+    /// Servers that have left and that somebody still has to do with.
+    fn leaving(&self) -> Vec<Arc<Server>> {
+        let mut leaving = lock(&self.leaving);
+        leaving.retain(|server| Arc::strong_count(server) > 1);
+        leaving.clone()
+    }
+
     /// Configured addresses that stand for no server at the moment.
     pub fn unresolved(&self) -> Vec<String> {
         let groups = lock(&self.groups);
@@ -84,6 +94,21 @@ impl Upstream {
         let servers = self.servers.load();
         self.pick_by(&servers, tried, |server| server.weight_now())
             .or_else(|| self.pick_by(&servers, tried, weight_if_ejected))
+    }
+
+    /// Whether there is a server that a new request could be sent to.
+    pub fn is_available(&self) -> bool {
+        let servers = self.servers.load();
+        let takes = |server: &Server| server.weight_now() > 0 || weight_if_ejected(server) > 0;
+        servers.iter().any(|server| takes(server))
+    }
+
+    /// Whether a request that waits on a dead server can go elsewhere now, having tried `before`
+    /// even before that; pays for it if it can.
+    fn may_move(&self, before: &[Arc<Server>], now: Instant) -> bool {
+        let tries = before.len() + 1;
+        let another = u32::try_from(tries).is_ok_and(|tries| tries < self.settings.retry.tries);
+        another && self.has_another(before) && self.spend(now)
     }
 
     /// Whether a server is up that the request has not tried.
@@ -148,6 +173,7 @@ impl Upstream {
             .partition(|server| endpoints.contains(server.endpoint()));
         for server in gone {
             server.retire();
+            lock(&self.leaving).push(Arc::clone(&server));
             tracing::info!(upstream = %self.settings.name, server = server.address(), endpoint = %server.endpoint(), "server gone");
         }
         groups[index] = endpoints

@@ -8,19 +8,22 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pingora_core::upstreams::peer::HttpPeer;
 use tokio::sync::Notify;
 
 use super::dialler::Dialler;
-use super::health::{Health, State};
+use super::health::{Cause, Health, State};
 use super::settings::{ServerSettings, Timeouts};
 use super::stamp::Stamp;
 use super::tries::Tries;
 
 /// Tells connection pools of servers, and of single fresh connections, apart.
 static NEXT_POOL: AtomicU64 = AtomicU64::new(1);
+
+/// How long a server may be quiet before its pooled connections are held for old.
+const RESTED: Duration = Duration::from_secs(1);
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,13 +132,30 @@ impl Server {
         }
     }
 
-    /// How Pingora reaches it. A `fresh` peer shares no pooled connection with anybody.
+    /// How Pingora reaches it. A `fresh` peer uses no pooled connection.
     pub fn peer(&self, fresh: bool) -> Box<HttpPeer> {
         let mut peer = Box::new(self.peer.clone());
         if fresh {
             peer.group_key = NEXT_POOL.fetch_add(1, Ordering::Relaxed);
+            // Nobody will ever ask for it under this key.
+            peer.options.idle_timeout = Some(Duration::ZERO);
         }
         peer
+    }
+
+    /// Whether nothing was heard of it for so long that it may be about to close its idle
+    /// connections: a request that cannot be sent again then better takes a fresh one.
+    pub fn is_rested(&self, now: Instant) -> bool {
+        let heard = self.heard.at();
+        heard.is_none_or(|heard| now.saturating_duration_since(heard) >= RESTED)
+    }
+
+    /// What stands in `Host` where the client has named none.
+    pub fn host_field(&self) -> &str {
+        match &self.endpoint {
+            Endpoint::Inet(_) => &self.address,
+            Endpoint::Unix(_) => "localhost",
+        }
     }
 
     /// The tries in hand.
@@ -160,6 +180,11 @@ impl Server {
         self.up
             .store(health.state() == State::Up, Ordering::Release);
         result
+    }
+
+    /// Whether it has said that it is stopping.
+    pub fn is_draining(&self) -> bool {
+        self.with_health(|health| health.state()) == State::Out(Cause::Draining)
     }
 
     /// Takes the turn to probe the server out of its ordinary turn; one at a time.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::retry;
 
@@ -117,6 +117,14 @@ pub struct Timeouts {
     pub idle: Duration,
     /// How long an unused connection is kept. Default 10 s.
     pub keep_alive: Duration,
+}
+
+impl Timeouts {
+    /// The moment when a try is given up whose request was sent whole at `sent`, and at
+    /// `first_sent` on the request's first try.
+    pub fn gives_up(&self, first_sent: Instant, sent: Instant) -> Instant {
+        (sent + self.first_byte).min(first_sent + self.request)
+    }
 }
 
 impl Default for Timeouts {

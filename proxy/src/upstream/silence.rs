@@ -1,8 +1,9 @@
 //! Silence, not slowness, ends a try early.
 //!
 //! A server that has not been heard for a while though a request waits on it is asked whether it
-//! lives. Only if it does not answer that either are its tries given up: those whose request may
-//! go elsewhere; the others wait on. A server that answers is merely slow, and is left in peace.
+//! lives. Only if it does not answer that either are its tries given up: those whose request can
+//! go elsewhere at that moment; the others wait on. A server that answers is merely slow, and is
+//! left in peace, and so is one that has said that it is stopping and takes no connections.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ struct Moments {
     moved: Option<Instant>,
     /// Its request was sent whole.
     sent: Option<Instant>,
+    /// It is given up, its request having been sent whole.
+    gives_up: Option<Instant>,
     /// A piece of its answer last came.
     heard: Option<Instant>,
     /// Its server was last heard by anybody.
@@ -62,7 +65,7 @@ fn judge(now: Instant, moments: Moments, limits: &Timeouts) -> Verdict {
         };
     };
     let server_heard = moments.server_heard;
-    if passed(sent) >= limits.first_byte {
+    if moments.gives_up.is_some_and(|at| now >= at) {
         Verdict::CutLate
     } else if passed(sent) >= QUIET && server_heard.is_none_or(|heard| passed(heard) >= QUIET) {
         Verdict::ProbeServer
@@ -77,7 +80,7 @@ pub(super) async fn watch(upstream: Arc<Upstream>) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        for server in upstream.servers().iter() {
+        for server in upstream.servers().iter().chain(&upstream.leaving()) {
             if server.in_flight() > 0 {
                 look_at(&upstream, server);
             }
@@ -93,6 +96,7 @@ fn look_at(upstream: &Arc<Upstream>, server: &Arc<Server>) {
             Verdict::Wait => {}
             Verdict::ProbeServer => quiet = true,
             Verdict::CutLate => entry.cut(Cut::Late),
+            Verdict::Disconnect if entry.has_unread() => {}
             Verdict::Disconnect => entry.disconnect(),
         }
     }
@@ -105,6 +109,7 @@ fn verdict(entry: &Try, server: &Server, upstream: &Upstream, now: Instant) -> V
     let moments = Moments {
         moved: entry.moved.at(),
         sent: entry.sent.at(),
+        gives_up: entry.gives_up.at(),
         heard: entry.heard.at(),
         server_heard: server.heard().at(),
     };
@@ -125,16 +130,24 @@ pub(super) fn probe_now(upstream: &Arc<Upstream>, server: &Arc<Server>) {
 async fn question(upstream: &Upstream, server: &Arc<Server>) {
     let result = probe::ask(server, &upstream.settings().health, QUIET).await;
     let now = Instant::now();
-    match result {
-        Probe::TimedOut | Probe::NotConnected => {
-            upstream.take_out(server, Cause::Silent, now);
-            for entry in server.tries().snapshot() {
-                if entry.movable && entry.sent.at().is_some() {
-                    entry.cut(Cut::Silent);
-                }
-            }
+    let is_dead = match result {
+        Probe::TimedOut => true,
+        // One that is stopping finishes what it has in hand.
+        Probe::NotConnected => !server.is_draining(),
+        Probe::Passed | Probe::Draining | Probe::Unwell => false,
+    };
+    if !is_dead {
+        server.heard().set(now);
+        return;
+    }
+    upstream.take_out(server, Cause::Silent, now);
+    for entry in server.tries().snapshot() {
+        let goes_elsewhere = entry
+            .movable_from()
+            .is_some_and(|before| upstream.may_move(before, now));
+        if goes_elsewhere {
+            entry.cut(Cut::Silent);
         }
-        Probe::Passed | Probe::Draining | Probe::Unwell => server.heard().set(now),
     }
 }
 
@@ -149,6 +162,7 @@ mod tests {
         let moments = Moments {
             moved: ago(sent),
             sent: ago(sent),
+            gives_up: ago(sent).map(|sent| sent + Timeouts::default().first_byte),
             heard: ago(heard),
             server_heard: ago(server),
         };

@@ -3,13 +3,14 @@
 //! [`crate::gateway`] opens a [`Try`] for each request it sends to a server and tells it what
 //! happens; [`super::silence`] looks at all of them and may cut one.
 
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use slab::Slab;
 
 use super::dialler::CutHandle;
+use super::server::Server;
 use super::stamp::Stamp;
 
 const WAITING: u8 = 0;
@@ -36,8 +37,12 @@ pub struct Try {
     pub sent: Stamp,
     /// Set with each piece of the answer.
     pub heard: Stamp,
-    /// The request may go to another server if this try is cut before it is answered.
-    pub movable: bool,
+    /// The moment when it is given up; set with [`Self::sent`].
+    pub gives_up: Stamp,
+    /// Where the request was before, if it may go elsewhere when this try is cut.
+    before: Option<Box<[Arc<Server>]>>,
+    /// What was sent of it cannot be sent again.
+    pinned: AtomicBool,
     connection: OnceLock<Arc<CutHandle>>,
 }
 
@@ -48,17 +53,31 @@ impl Try {
         let _ = self.connection.set(connection);
     }
 
+    /// Notes that the request cannot be sent again.
+    pub fn pin(&self) {
+        self.pinned.store(true, Ordering::Release);
+    }
+
+    /// The servers that the request has tried before, if it was sent whole and may still go to
+    /// another one.
+    pub fn movable_from(&self) -> Option<&[Arc<Server>]> {
+        let waits = self.phase.load(Ordering::Acquire) == WAITING && self.sent.at().is_some();
+        let before = self.before.as_deref();
+        before.filter(|_| waits && !self.pinned.load(Ordering::Acquire))
+    }
+
+    /// Whether the server has sent something that was not read yet: then it is the client who
+    /// takes its time.
+    pub fn has_unread(&self) -> bool {
+        self.connection.get().is_some_and(|c| c.has_unread())
+    }
+
     /// Notes that the answer has begun. Returns why the try was cut, if it was faster.
     pub fn answered(&self) -> Option<Cut> {
         let before =
             self.phase
                 .compare_exchange(WAITING, ANSWERED, Ordering::AcqRel, Ordering::Acquire);
         before.err().and_then(cut_of)
-    }
-
-    /// Whether the answer has begun.
-    pub fn is_answered(&self) -> bool {
-        self.phase.load(Ordering::Acquire) == ANSWERED
     }
 
     /// Why the try was cut, if it was.
@@ -107,13 +126,17 @@ pub struct Tries {
 
 impl Tries {
     /// Opens a try; it is closed when the guard is dropped.
-    pub fn open(self: &Arc<Self>, movable: bool, now: Instant) -> OpenTry {
+    ///
+    /// `before` are the servers that its request has tried, if it may be sent again at all.
+    pub fn open(self: &Arc<Self>, before: Option<Box<[Arc<Server>]>>, now: Instant) -> OpenTry {
         let entry = Arc::new(Try {
             phase: AtomicU8::new(WAITING),
             moved: Stamp::unset(now),
             sent: Stamp::unset(now),
             heard: Stamp::unset(now),
-            movable,
+            gives_up: Stamp::unset(now),
+            before,
+            pinned: AtomicBool::new(false),
             connection: OnceLock::new(),
         });
         let key = self.lock().insert(Arc::clone(&entry));
@@ -170,8 +193,8 @@ mod tests {
     #[test]
     fn counts_what_is_open() {
         let tries = Arc::new(Tries::default());
-        let first = tries.open(true, Instant::now());
-        let second = tries.open(false, Instant::now());
+        let first = tries.open(Some(Box::default()), Instant::now());
+        let second = tries.open(None, Instant::now());
         assert_eq!((tries.count(), tries.snapshot().len()), (2, 2));
         drop(first);
         drop(second);
@@ -181,11 +204,11 @@ mod tests {
     #[test]
     fn an_answer_and_a_cut_exclude_each_other() {
         let tries = Arc::new(Tries::default());
-        let answered = tries.open(true, Instant::now());
+        let answered = tries.open(Some(Box::default()), Instant::now());
         assert_eq!(answered.answered(), None);
         answered.cut(Cut::Silent);
         assert_eq!(answered.was_cut(), None);
-        let cut = tries.open(true, Instant::now());
+        let cut = tries.open(Some(Box::default()), Instant::now());
         cut.cut(Cut::Late);
         assert_eq!(cut.answered(), Some(Cut::Late));
     }

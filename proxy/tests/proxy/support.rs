@@ -191,12 +191,18 @@ impl Proxy {
 
     /// The same, with more lines for `[clients]` and for the upstream.
     pub(crate) async fn with(origins: &[&Origin], clients: &str, upstream: &str) -> Self {
-        let servers: Vec<String> = origins
+        let addresses: Vec<SocketAddr> = origins.iter().map(|origin| origin.address).collect();
+        Self::at(&addresses, clients, upstream).await
+    }
+
+    /// The same before servers at these addresses.
+    pub(crate) async fn at(addresses: &[SocketAddr], clients: &str, upstream: &str) -> Self {
+        let servers: Vec<String> = addresses
             .iter()
             .enumerate()
-            .map(|(index, origin)| {
+            .map(|(index, address)| {
                 let weight = if index % 2 == 0 { 4 } else { 6 };
-                format!(r#"{{ address = "{}", weight = {weight} }}"#, origin.address)
+                format!(r#"{{ address = "{address}", weight = {weight} }}"#)
             })
             .collect();
         let proxy = Self::start(&format!(
@@ -219,7 +225,7 @@ impl Proxy {
             servers.join(", ")
         ))
         .await;
-        proxy.until_up(origins.len()).await;
+        proxy.until_up(addresses.len()).await;
         proxy
     }
 

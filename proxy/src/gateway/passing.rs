@@ -1,0 +1,172 @@
+//! What the gateway does with a request on its way to a server, and with the answer's header.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use http::{Method, StatusCode, Version, header};
+use pingora_error::{Error, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
+
+use super::exchange::Exchange;
+use super::{LATE_BODY_LIMIT, failing};
+use crate::forward;
+use crate::upstream::health::Cause;
+
+/// How long a write may take once the API has begun it, by its contract with the proxy: the limit
+/// of its one statement, 1 s, and 200 ms for clocks that differ and for the way.
+const WRITE_TAKES: Duration = Duration::from_millis(1200);
+/// A body up to this size is on its way as soon as its head is; a client may take any time over a
+/// larger one.
+const SMALL_BODY: u64 = 64 * 1024;
+/// The word of an API that it is stopping.
+const DRAIN_HEADER: &str = "x-lb-drain";
+/// The word of an API that something all instances share is away.
+const CAUSE_HEADER: &str = "x-lb-cause";
+
+/// Rewrites a request's header for the server that it goes to.
+pub(super) fn rewrite_request(
+    session: &Session,
+    request: &mut RequestHeader,
+    exchange: &Exchange,
+    is_trusted_proxy: bool,
+) -> Result<()> {
+    let headers = &session.req_header().headers;
+    let changes = forward::request_changes(
+        headers,
+        &forward::Client {
+            address: exchange.arrival.client,
+            is_trusted_proxy,
+            scheme: "http",
+            version: session.req_header().version,
+        },
+        &exchange.request_id,
+        deadline(session, exchange, Instant::now()),
+    );
+    for name in &changes.remove {
+        request.remove_header(name);
+    }
+    for (name, value) in changes.set {
+        request.insert_header(name, value)?;
+    }
+    if let Some(current) = &exchange.current
+        && !headers.contains_key(header::HOST)
+    {
+        // An HTTP/1.0 client need not name a host; what goes on is HTTP/1.1, which must.
+        request.insert_header(header::HOST, current.server.host_field())?;
+    }
+    Ok(())
+}
+
+/// The moment in milliseconds of Unix time after which the server must not begin a write: later,
+/// the client could be told that it failed before it is done.
+///
+/// None for what writes nothing; for a large body, whose arrival nobody can foretell; and where
+/// the limits are so tight that no write could begin in time.
+fn deadline(session: &Session, exchange: &Exchange, now: Instant) -> Option<u64> {
+    let request = session.req_header();
+    let writes = !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let is_small = match failing::announced_length(session) {
+        Some(length) => length <= SMALL_BODY,
+        None => !request.headers.contains_key(header::TRANSFER_ENCODING),
+    };
+    if !writes || !is_small {
+        return None;
+    }
+    let timeouts = &exchange.upstream.as_ref()?.settings().timeouts;
+    let gives_up = timeouts.gives_up(exchange.sent.unwrap_or(now), now);
+    let left = gives_up.checked_duration_since(now + WRITE_TAKES)?;
+    let at = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .ok()?
+        + left;
+    u64::try_from(at.as_millis()).ok()
+}
+
+/// Takes in the header of a server's answer; fails when the answer cannot be used, or when the
+/// request rather goes elsewhere.
+pub(super) fn judge_answer(
+    session: &Session,
+    answer: &ResponseHeader,
+    exchange: &mut Exchange,
+) -> Result<()> {
+    if answer.status == StatusCode::SWITCHING_PROTOCOLS {
+        // Nobody has asked for it: no request with an upgrade gets this far.
+        return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
+    }
+    if answer.status.is_informational() {
+        return Ok(());
+    }
+    let now = Instant::now();
+    let (Some(current), Some(upstream)) = (&exchange.current, &exchange.upstream) else {
+        return Ok(());
+    };
+    if current.open.answered().is_some() {
+        return Err(Error::new_up(ErrorType::ReadTimedout));
+    }
+    let server = Arc::clone(&current.server);
+    server.heard().set(now);
+    current.open.heard.set(now);
+    let shared_cause = answer.headers.contains_key(CAUSE_HEADER);
+    let server_error = answer.status.is_server_error() && !shared_cause;
+    upstream.answered(&server, server_error, now);
+    if answer.headers.get(DRAIN_HEADER).is_some_and(|v| v == "1") {
+        upstream.take_out(&server, Cause::Draining, now);
+    }
+    if !forward::is_framing_known(&answer.headers) {
+        return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
+    }
+    let unavailable = matches!(answer.status.as_u16(), 502..=504) && !shared_cause;
+    if unavailable && failing::may_move_on(session, exchange, now) {
+        return Err(Error::new_up(ErrorType::HTTPStatus(answer.status.as_u16())));
+    }
+    exchange.first_byte = Some(now.saturating_duration_since(exchange.arrival.at));
+    Ok(())
+}
+
+/// Cleans a server's header and puts the proxy's own fields in.
+pub(super) fn rewrite_answer(
+    session: &Session,
+    answer: &mut ResponseHeader,
+    exchange: &mut Exchange,
+) -> Result<()> {
+    let endpoint = exchange.current.as_ref().map_or_else(
+        || "".into(),
+        |current| current.server.endpoint_text().clone(),
+    );
+    let changes = forward::response_changes(&answer.headers, &endpoint, &exchange.request_id);
+    for name in &changes.remove {
+        answer.remove_header(name);
+    }
+    for (name, value) in changes.set {
+        answer.insert_header(name, value)?;
+    }
+    let instance = answer.headers.get("x-instance");
+    exchange.instance = instance.map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
+    if session.req_header().version == Version::HTTP_10 {
+        // Such a client knows no chunks: the end of the connection ends the body.
+        let was_chunked = answer.remove_header(&header::TRANSFER_ENCODING).is_some();
+        exchange.keep_alive &= !was_chunked;
+    }
+    Ok(())
+}
+
+/// Says whether the client's connection is kept after this answer.
+pub(super) fn keep_or_close(
+    session: &mut Session,
+    answer: &ResponseHeader,
+    may_be_kept: bool,
+    draining: bool,
+) {
+    let whole = session.as_downstream_mut().is_body_done();
+    if draining || !may_be_kept {
+        session.set_keepalive(None);
+    } else if whole && session.as_downstream().get_keepalive().is_none() {
+        // A `100 Continue` that passed has switched it off.
+        session.set_keepalive(Some(0));
+    }
+    if !whole && answer.status >= StatusCode::BAD_REQUEST {
+        // The server does not want the body; the client may not send it any more.
+        session.set_read_timeout(Some(LATE_BODY_LIMIT));
+    }
+}
