@@ -161,6 +161,8 @@ fn kind(json: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::{StreamExt, stream};
+    use tokio::time::sleep;
 
     fn sent(content_type: &str, body: &[u8]) -> Result<String, String> {
         let sent = Sent {
@@ -248,5 +250,24 @@ mod tests {
                 .unwrap_err()
                 .contains("NotJson")
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stops_coming_or_drips_is_given_up() {
+        let piece = || Ok::<_, std::io::Error>(Bytes::from_static(b" "));
+        let stalled = stream::iter([piece()]).chain(stream::pending());
+        let started = Instant::now();
+        let refusal = read(Body::from_stream(stalled), 0).await;
+        assert!(matches!(refusal, Err(Error::TooSlow)));
+        assert_eq!(started.elapsed().as_secs(), PIECE_LIMIT.as_secs());
+
+        let dripping = stream::unfold((), move |()| async move {
+            sleep(PIECE_LIMIT / 2).await;
+            Some((piece(), ()))
+        });
+        let started = Instant::now();
+        let refusal = read(Body::from_stream(dripping), 0).await;
+        assert!(matches!(refusal, Err(Error::TooSlow)));
+        assert_eq!(started.elapsed().as_secs(), WHOLE_LIMIT.as_secs());
     }
 }
