@@ -105,6 +105,11 @@ impl Layout {
         self.run.join(service)
     }
 
+    /// The socket of a service's N-th instance.
+    pub fn api_socket(&self, service: &str, number: usize) -> PathBuf {
+        self.socket_folder(service).join(format!("{number}.sock"))
+    }
+
     /// The proxy's generated settings.
     pub fn proxy_config(&self) -> PathBuf {
         self.dir.join("proxy.toml")

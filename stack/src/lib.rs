@@ -1,9 +1,10 @@
 //! Runs the whole stack as plain processes on one machine, and measures it from outside.
 //!
 //! - [`cli`]: the command line; [`run`] hands each command to its part
-//! - [`up`]: `stack up` from the first check to the last child's end
+//! - [`up`]: `stack up` from the first check to the last child's end; `end`: what brings that about
 //! - [`layout`], [`plan`], [`proxy_config`]: where things lie, what is run, and the proxy's file (pure)
 //! - [`postgres`]: finds a Postgres on the machine and prepares its folder
+//! - [`recipes`]: how each kind of child is started
 //! - [`process`], [`keeper`]: one child, and the task that keeps it as it is wanted
 //! - [`supervisor`]: all keepers, and the verbs `stop`, `start`, `kill`, `pause`, `resume`, `scale`
 //! - [`control`]: the Unix socket by which another terminal reaches those verbs
@@ -16,6 +17,7 @@
 pub mod ask;
 pub mod cli;
 pub mod control;
+mod end;
 pub mod health;
 pub mod keeper;
 pub mod layout;
@@ -25,6 +27,7 @@ pub mod postgres;
 pub mod probe;
 pub mod process;
 pub mod proxy_config;
+pub mod recipes;
 pub mod supervisor;
 pub mod up;
 

@@ -5,29 +5,21 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::unistd::User;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
 
 use crate::Fault;
-use crate::ask::Address;
 use crate::cli::Scale;
-use crate::health::{is_healthy, proxy_status};
 use crate::keeper::{Keeper, Order, State};
 use crate::layout::Layout;
 use crate::logs::Logs;
-use crate::plan::{
-    DATABASE, Database, FOREIGN_DATABASE, PROXY, database_environment, instance_name,
-};
-use crate::postgres;
+use crate::plan::{DATABASE, PROXY};
+use crate::postgres::Installation;
 use crate::process::Recipe;
+use crate::recipes::Recipes;
 
-/// How long an instance may take until it is healthy; the API itself waits 60 s for its database.
-const UNTIL_HEALTHY: Duration = Duration::from_secs(75);
-/// How often it is looked at meanwhile.
-const LOOK: Duration = Duration::from_millis(50);
+mod readiness;
 
 /// Where a verb's sentences go.
 pub type Say = mpsc::Sender<String>;
@@ -37,9 +29,7 @@ pub struct Supervisor {
     layout: Layout,
     logs: Logs,
     admin: SocketAddr,
-    database: Database,
-    api_program: PathBuf,
-    setpriv: Option<PathBuf>,
+    recipes: Recipes,
     /// Held for a few statements, never across a wait.
     services: Mutex<Vec<Service>>,
     /// One change of the number of instances at a time, and none while the stack ends.
@@ -59,34 +49,31 @@ pub struct Service {
 
 impl Supervisor {
     /// Makes a supervisor that does not run anything yet.
-    pub fn new(
-        layout: Layout,
-        logs: Logs,
-        admin: SocketAddr,
-        database: Database,
-        api_program: PathBuf,
-        setpriv: Option<PathBuf>,
-    ) -> Self {
+    pub fn new(layout: Layout, logs: Logs, admin: SocketAddr, recipes: Recipes) -> Self {
         Self {
             layout,
             logs,
             admin,
-            database,
-            api_program,
-            setpriv,
+            recipes,
             services: Mutex::default(),
             resizing: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Starts a service of one instance.
-    pub fn add(&self, service: &str, recipe: Recipe) {
-        self.add_service(service, None, vec![self.keep(recipe)]);
+    /// Starts the database.
+    pub fn add_database(&self, installation: &Installation, user: Option<User>) {
+        let recipe = self.recipes.database(installation, user);
+        self.add_service(DATABASE, None, vec![self.keep(recipe)]);
+    }
+
+    /// Starts the proxy.
+    pub fn add_proxy(&self) {
+        self.add_service(PROXY, None, vec![self.keep(self.recipes.proxy())]);
     }
 
     /// Starts the first instance of an API service.
     pub fn add_api(&self, service: &str, weight: u32) {
-        let first = self.keep(self.api_recipe(service, 1));
+        let first = self.keep_api(service, 1);
         self.add_service(service, Some(weight), vec![first]);
     }
 
@@ -102,8 +89,7 @@ impl Supervisor {
 
     /// The socket of an API instance.
     pub fn api_socket(&self, service: &str, number: usize) -> PathBuf {
-        let folder = self.layout.socket_folder(service);
-        folder.join(format!("{number}.sock"))
+        self.layout.api_socket(service, number)
     }
 
     /// Stops, kills or pauses a service or an instance.
@@ -170,7 +156,7 @@ impl Supervisor {
     async fn grow(&self, service: &Service, count: usize, say: &Say) -> Result<(), Fault> {
         let mut added = Vec::new();
         for number in service.instances.len() + 1..=count {
-            let keeper = self.keep(self.api_recipe(&service.name, number));
+            let keeper = self.keep_api(&service.name, number);
             self.change(&service.name, |all| all.push(keeper.clone()));
             added.push(keeper);
         }
@@ -193,65 +179,6 @@ impl Supervisor {
             tell(say, format!("{} stopped", keeper.name));
         }
         self.change(&service.name, |all| all.truncate(count));
-    }
-
-    /// Waits until an instance does its work, or cannot.
-    pub async fn wait_until_healthy(&self, service: &str, keeper: &Keeper) -> Result<(), Fault> {
-        let restarts = keeper.condition().restarts;
-        let healthy = async {
-            loop {
-                let now = keeper.condition();
-                if now.state == State::Down || now.restarts > restarts + 2 {
-                    return Err(Fault::new(format!(
-                        "{} ended while it was starting ({}); its log says why",
-                        keeper.name,
-                        now.last_end.as_deref().unwrap_or("no cause")
-                    )));
-                }
-                if self.is_healthy(service, keeper).await {
-                    return Ok(());
-                }
-                sleep(LOOK).await;
-            }
-        };
-        timeout(UNTIL_HEALTHY, healthy).await.unwrap_or_else(|_| {
-            Err(Fault::new(format!(
-                "{} is not healthy after {} s; its log may say why",
-                keeper.name,
-                UNTIL_HEALTHY.as_secs()
-            )))
-        })
-    }
-
-    async fn is_healthy(&self, service: &str, keeper: &Keeper) -> bool {
-        let Some(pid) = keeper.condition().pid else {
-            return false;
-        };
-        match service {
-            DATABASE => postgres::is_ready(&self.layout, pid).await,
-            PROXY => is_healthy(&Address::Tcp(self.admin)).await,
-            _ => self.api_is_healthy(service, keeper).await,
-        }
-    }
-
-    /// An API instance is healthy when it says so and the proxy, if there is one, has seen it.
-    async fn api_is_healthy(&self, service: &str, keeper: &Keeper) -> bool {
-        let number = keeper.name.rsplit('_').next().and_then(|n| n.parse().ok());
-        let socket = self.api_socket(service, number.unwrap_or(1));
-        if !is_healthy(&Address::Unix(socket.clone())).await {
-            return false;
-        }
-        let proxy = self.service(PROXY).ok();
-        let proxy_runs = proxy.is_some_and(|proxy| {
-            let states = proxy.instances.iter().map(|one| one.condition().state);
-            states.into_iter().all(|state| state == State::Running)
-        });
-        if !proxy_runs {
-            return true;
-        }
-        let status = proxy_status(self.admin).await;
-        let seen = status.as_ref().and_then(|status| status.server(&socket));
-        seen.is_some_and(|server| server.state == "up")
     }
 
     /// Ends everything in the order in which nothing is lost: proxy, APIs, database.
@@ -286,35 +213,9 @@ impl Supervisor {
         }
     }
 
-    fn api_recipe(&self, service: &str, number: usize) -> Recipe {
-        let name = instance_name(service, number);
-        let socket = self.api_socket(service, number);
-        let mut environment = database_environment(&self.database, &self.layout);
-        environment.extend([
-            ("INSTANCE_NAME", name.clone()),
-            ("API_LISTEN", format!("unix:{}", socket.display())),
-            // As in the compose file: everybody may add a song here.
-            ("API_PERMISSION", "open".to_owned()),
-        ]);
-        environment.extend(self.log_format());
-        Recipe {
-            name,
-            program: self.api_program.clone(),
-            arguments: vec!["serve".into()],
-            environment,
-            hidden: &FOREIGN_DATABASE,
-            user: None,
-            stop_signal: Signal::SIGTERM,
-            family: None,
-            colour: 2 + self.locked().len(),
-            setpriv: self.setpriv.clone(),
-        }
-    }
-
-    /// Children write into a pipe, but a person reads it when the stack has a terminal.
-    pub fn log_format(&self) -> Option<(&'static str, String)> {
-        let chosen = std::env::var_os("LOG_FORMAT").is_some();
-        (self.logs.on_terminal() && !chosen).then(|| ("LOG_FORMAT", "text".to_owned()))
+    fn keep_api(&self, service: &str, number: usize) -> Keeper {
+        let colour = 2 + self.locked().len();
+        self.keep(self.recipes.api(service, number, colour))
     }
 
     fn keep(&self, recipe: Recipe) -> Keeper {

@@ -1,14 +1,10 @@
 //! `stack up`, from the first check to the last child's end.
 
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-use nix::unistd::{Pid, getsid};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 
@@ -16,20 +12,21 @@ use crate::Fault;
 use crate::ask::{Address, get};
 use crate::cli::UpOptions;
 use crate::control;
+use crate::end::End;
 use crate::layout::Layout;
 use crate::logs::Logs;
 use crate::plan::{
-    DATABASE, Database, PROXY, Programs, api_services, browser_url, instance_name, reachable,
-    static_folder,
+    DATABASE, Database, Programs, api_services, browser_url, reachable, static_folder,
 };
 use crate::postgres::{self, Installation};
-use crate::process::{Recipe, in_path};
+use crate::process::in_path;
 use crate::proxy_config::{Pool, proxy_toml};
+use crate::recipes::Recipes;
 use crate::supervisor::Supervisor;
 
 /// How long everything together may take until it is ready.
 const UNTIL_READY: Duration = Duration::from_secs(120);
-/// How often is looked whether the parent still lives.
+/// How often is tried meanwhile.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Everything that was checked before anything is started.
@@ -39,7 +36,6 @@ struct Checked {
     files: PathBuf,
     database: Database,
     installation: Option<Installation>,
-    setpriv: Option<PathBuf>,
 }
 
 /// Runs the stack until it is told to end.
@@ -74,7 +70,6 @@ async fn check(layout: Layout, options: &UpOptions) -> Result<Checked, Fault> {
         files,
         database,
         installation,
-        setpriv: in_path("setpriv"),
     })
 }
 
@@ -98,9 +93,13 @@ async fn run(
         checked.layout.clone(),
         logs.clone(),
         options.admin,
-        checked.database.clone(),
-        checked.programs.api.clone(),
-        checked.setpriv.clone(),
+        Recipes {
+            layout: checked.layout.clone(),
+            programs: checked.programs.clone(),
+            database: checked.database.clone(),
+            setpriv: in_path("setpriv"),
+            for_people: logs.on_terminal(),
+        },
     ));
     let over = Arc::new(Notify::new());
     let work = async {
@@ -160,7 +159,7 @@ async fn start(
     for (service, weight) in services.iter().zip(&options.weights) {
         supervisor.add_api(service, *weight);
     }
-    supervisor.add(PROXY, proxy_recipe(checked, supervisor));
+    supervisor.add_proxy();
     control::serve(layout, supervisor.clone(), over.clone()).await?;
     timeout(UNTIL_READY, wait_until_ready(options, supervisor))
         .await
@@ -221,25 +220,8 @@ async fn start_database(
         ));
     }
     postgres::prepare(installation, layout, user.as_ref()).await?;
-    let recipe = postgres::recipe(installation, layout, user, checked.setpriv.clone());
-    supervisor.add(DATABASE, recipe);
+    supervisor.add_database(installation, user);
     wait_for_service(supervisor, DATABASE).await
-}
-
-fn proxy_recipe(checked: &Checked, supervisor: &Supervisor) -> Recipe {
-    let config = checked.layout.proxy_config();
-    Recipe {
-        name: instance_name(PROXY, 1),
-        program: checked.programs.proxy.clone(),
-        arguments: vec!["serve".into(), "--config".into(), config.into()],
-        environment: supervisor.log_format().into_iter().collect(),
-        hidden: &[],
-        user: None,
-        stop_signal: Signal::SIGTERM,
-        family: None,
-        colour: 1,
-        setpriv: checked.setpriv.clone(),
-    }
 }
 
 async fn wait_for_service(supervisor: &Supervisor, name: &str) -> Result<(), Fault> {
@@ -264,50 +246,4 @@ async fn wait_until_ready(options: &UpOptions, supervisor: &Supervisor) -> Resul
         }
         sleep(LOOK).await;
     }
-}
-
-/// What can end the stack from outside.
-struct End {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-    /// `None` when the stack was detached on purpose.
-    parent: Option<u32>,
-}
-
-impl End {
-    fn prepare() -> Result<Self, Fault> {
-        let handler =
-            |kind| signal(kind).map_err(|error| Fault::new(format!("signal handler: {error}")));
-        Ok(Self {
-            interrupt: handler(SignalKind::interrupt())?,
-            terminate: handler(SignalKind::terminate())?,
-            hangup: handler(SignalKind::hangup())?,
-            parent: parent_to_watch(),
-        })
-    }
-
-    /// Waits for the next reason to end.
-    async fn begins(&mut self) -> &'static str {
-        let orphaned = async {
-            while self.parent.is_none() || self.parent == Some(parent_id()) {
-                sleep(LOOK).await;
-            }
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => "interrupted",
-            _ = self.terminate.recv() => "told to end",
-            _ = self.hangup.recv() => "the terminal was closed",
-            () = orphaned => {
-                self.parent = None;
-                "the parent process ended"
-            }
-        }
-    }
-}
-
-/// A session of its own (`setsid stack up`) is how one asks to outlive the terminal and its shell.
-fn parent_to_watch() -> Option<u32> {
-    let detached = getsid(None) == Ok(Pid::this());
-    (!detached).then(parent_id)
 }

@@ -20,18 +20,18 @@ use crate::process::{processes_in, send};
 /// How long a Postgres that was left behind may take to end in order.
 const LEFTOVER_GRACE: Duration = Duration::from_secs(10);
 
-/// Makes everything ready for the server to be started; tells whether the data is new.
+/// Makes everything ready for the server to be started.
 pub async fn prepare(
     installation: &Installation,
     layout: &Layout,
     user: Option<&User>,
-) -> Result<bool, Fault> {
-    let sockets = layout.database_socket_folder();
-    own_folder(&sockets, user).await?;
+) -> Result<(), Fault> {
     if fs::try_exists(&layout.data).await.unwrap_or(false) {
         end_leftovers(&layout.data).await?;
-        return Ok(false);
+        make_socket_folder(layout, user).await?;
+        return Ok(());
     }
+    make_socket_folder(layout, user).await?;
     // Built under another name: a folder called `data` is always complete.
     let building = building_folder(layout);
     end_leftovers(&building).await?;
@@ -42,8 +42,15 @@ pub async fn prepare(
     create_database(installation, &building, user).await?;
     fs::rename(&building, &layout.data)
         .await
-        .map_err(|error| fault(&layout.data, &error))?;
-    Ok(true)
+        .map_err(|error| fault(&layout.data, &error))
+}
+
+/// Makes the folder anew: a killed server leaves its socket there, and a lock beside it.
+async fn make_socket_folder(layout: &Layout, user: Option<&User>) -> Result<(), Fault> {
+    let sockets = layout.database_socket_folder();
+    // Usually there is none.
+    let _ = fs::remove_dir_all(&sockets).await;
+    own_folder(&sockets, user).await
 }
 
 fn building_folder(layout: &Layout) -> PathBuf {
