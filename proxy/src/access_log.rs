@@ -1,14 +1,13 @@
 //! One JSON line per request, written by a thread of its own.
 //!
 //! The tasks that serve requests only hand a line over; when the writer cannot keep up, lines are
-//! dropped and counted rather than requests held up.
+//! dropped and counted rather than requests, or the end of the process, held up.
 
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -76,26 +75,41 @@ pub struct AccessLog {
     dropped: Arc<AtomicU64>,
 }
 
-/// The thread that writes; join it at the end, so that the last lines are not lost.
+/// The thread that writes; wait for it at the end, so that the last lines are not lost.
 #[derive(Debug)]
-pub struct Writer(Option<JoinHandle<()>>);
+pub struct Writer(Option<Receiver<()>>);
 
 impl AccessLog {
     /// Opens the log and starts its writer.
     pub fn open(destination: Destination) -> io::Result<(Self, Writer)> {
         let dropped = Arc::new(AtomicU64::new(0));
-        let (lines, thread) = match destination {
+        let (lines, ended) = match destination {
             Destination::Off => (None, None),
             Destination::Stdout => {
                 let (sender, receiver) = sync_channel(WAITING);
                 let dropped = Arc::clone(&dropped);
-                let thread = std::thread::Builder::new()
+                let (alive, ended) = sync_channel(0);
+                std::thread::Builder::new()
                     .name("access-log".into())
-                    .spawn(move || write_all(&receiver, &dropped, io::stdout()))?;
-                (Some(sender), Some(thread))
+                    .spawn(move || {
+                        let _alive: SyncSender<()> = alive;
+                        write_all(&receiver, &dropped, io::stdout());
+                    })?;
+                (Some(sender), Some(ended))
             }
         };
-        Ok((Self { lines, dropped }, Writer(thread)))
+        Ok((Self { lines, dropped }, Writer(ended)))
+    }
+
+    /// A log whose lines are left to whoever takes the other end.
+    #[cfg(test)]
+    pub(crate) fn to_memory() -> (Self, Receiver<Vec<u8>>) {
+        let (sender, receiver) = sync_channel(WAITING);
+        let log = Self {
+            lines: Some(sender),
+            dropped: Arc::default(),
+        };
+        (log, receiver)
     }
 
     /// Logs one request.
@@ -113,11 +127,12 @@ impl AccessLog {
 }
 
 impl Writer {
-    /// Waits until all lines are written; every [`AccessLog`] must have been dropped.
-    pub fn join(self) {
-        if let Some(thread) = self.0 {
-            // A panic of the writer has been printed; nothing is left to do about it.
-            let _ = thread.join();
+    /// Waits until all lines are written, or until `limit`: nobody may read standard output any
+    /// more. Every [`AccessLog`] must have been dropped.
+    pub fn finish(self, limit: Duration) {
+        if let Some(ended) = self.0 {
+            // The writer's end of the channel goes with the writer, also when it panics.
+            let _ = ended.recv_timeout(limit);
         }
     }
 }
@@ -173,20 +188,16 @@ mod tests {
 
     #[test]
     fn moments_are_written_in_utc() {
-        let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(86_400_042);
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(86_400_042);
         assert_eq!(timestamp(at), "1970-01-02T00:00:00.042Z");
     }
 
     #[test]
     fn every_line_is_written_before_the_writer_ends() {
-        let (sender, receiver) = sync_channel(WAITING);
+        let (log, receiver) = AccessLog::to_memory();
         let sink = Sink::default();
         let out = sink.clone();
         let thread = std::thread::spawn(move || write_all(&receiver, &AtomicU64::new(0), out));
-        let log = AccessLog {
-            lines: Some(sender),
-            dropped: Arc::default(),
-        };
         for status in 200..300 {
             log.write(&Entry {
                 time: String::new(),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::map_response;
+use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
@@ -30,7 +32,15 @@ pub fn router(admin: Admin) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/status", get(status))
+        .layer(map_response(sign))
         .with_state(admin)
+}
+
+/// Every answer says who made it.
+async fn sign(mut answer: Response) -> Response {
+    let name = HeaderValue::from_static(respond::INSTANCE);
+    answer.headers_mut().insert("x-instance", name);
+    answer
 }
 
 async fn healthz(State(admin): State<Admin>) -> (StatusCode, &'static str) {

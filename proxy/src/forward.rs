@@ -141,6 +141,13 @@ pub fn response_changes(headers: &HeaderMap, endpoint: &str, request_id: &str) -
     changes
 }
 
+/// Whether a request offers to go on as a `WebSocket`.
+pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    let offers = headers.get_all(header::UPGRADE).iter();
+    let mut names = offers.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+}
+
 /// Whether the body of an answer ends by a length, by chunks, or by the end of the connection.
 ///
 /// Another encoding could be passed on, but not so that its end is known.

@@ -54,6 +54,8 @@ pub enum Failure {
     LateAnswer,
     /// A fault in the proxy.
     Internal,
+    /// The proxy has stopped in the middle of it; for the log only.
+    Stopped,
 }
 
 impl Failure {
@@ -69,7 +71,9 @@ impl Failure {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ClientSilent => StatusCode::REQUEST_TIMEOUT,
             Self::ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
-            Self::NoServer | Self::FileUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoServer | Self::FileUnavailable | Self::Stopped => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::BadAnswer => StatusCode::BAD_GATEWAY,
             Self::LateAnswer => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -97,6 +101,7 @@ impl Failure {
             Self::NoServer => "No server is available at the moment.",
             Self::BadAnswer => "The server broke off or gave an answer that makes no sense.",
             Self::LateAnswer => "The server did not answer in time.",
+            Self::Stopped => "The proxy stopped before the answer was whole.",
             Self::Internal => "The proxy failed to handle this request.",
         }
     }

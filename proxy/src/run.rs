@@ -23,6 +23,9 @@ const INTERRUPTED: u8 = 130;
 /// How long connections may go on at the end of the process: not at all, they have been drained.
 const NO_TIME: Duration = Duration::ZERO;
 
+/// How long the last lines of the access log may take to be written.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// Starts the log and runs the command.
 pub fn run(cli: Cli) -> ExitCode {
     if let Err(error) = start_log(&cli) {
@@ -99,7 +102,7 @@ fn serve_until_stopped(config: Config) -> Result<ExitCode, StartError> {
         }
     });
     runtime.shutdown_timeout(NO_TIME);
-    writer.join();
+    writer.finish(LAST_LINES);
     code
 }
 

@@ -314,6 +314,55 @@ fn check_survivors(fields: &[(&str, String)], after: &HeaderMap) -> Result<(), T
     Ok(())
 }
 
+#[test]
+fn a_length_given_several_times_is_passed_on_once() {
+    let once = response(&[("content-length", "2"), ("content-length", "2")]);
+    let lengths: Vec<_> = once.get_all("content-length").iter().collect();
+    assert_eq!(lengths, ["2"]);
+    let list = response(&[("content-length", "2, 2")]);
+    check(&list, &[("content-length", Some("2"))]);
+    check(
+        &response(&[("content-length", "2")]),
+        &[("content-length", Some("2"))],
+    );
+}
+
+#[test]
+fn only_chunks_are_understood() {
+    for (encodings, known) in [
+        (&[][..], true),
+        (&["chunked"], true),
+        (&["Chunked"], true),
+        (&["gzip, chunked"], false),
+        (&["gzip"], false),
+        (&["identity"], false),
+        (&["chunked", "chunked"], false),
+    ] {
+        let fields: Vec<_> = encodings
+            .iter()
+            .map(|e| ("transfer-encoding", *e))
+            .collect();
+        assert_eq!(is_framing_known(&headers(&fields)), known, "{encodings:?}");
+    }
+}
+
+#[test]
+fn offers_of_a_websocket() {
+    for (offer, asks) in [
+        ("websocket", true),
+        ("WebSocket", true),
+        ("h2c, websocket", true),
+        ("h2c", false),
+        ("", false),
+    ] {
+        assert_eq!(
+            asks_for_websocket(&headers(&[("upgrade", offer)])),
+            asks,
+            "{offer}"
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn only_what_is_meant_for_a_server_reaches_it(fields in any_fields(), trusted: bool) {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::line::Unlogged;
 use crate::access_log::TryEntry;
 use crate::respond::Failure;
 use crate::retry;
@@ -63,6 +64,8 @@ pub struct Exchange {
     pub failure: Option<Failure>,
     /// The client's connection could be kept when the request arrived.
     pub keep_alive: bool,
+    /// Its line in the log, as long as it is not written.
+    pub(super) unlogged: Option<Unlogged>,
 }
 
 impl Exchange {
@@ -87,6 +90,7 @@ impl Exchange {
             instance: None,
             failure: None,
             keep_alive: false,
+            unlogged: None,
         }
     }
 

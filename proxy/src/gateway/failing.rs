@@ -26,7 +26,10 @@ pub(super) fn not_connected(
     mut error: Box<Error>,
 ) -> Box<Error> {
     let now = Instant::now();
-    if let (Some(current), Some(upstream)) = (&exchange.current, &exchange.upstream) {
+    let is_our_trouble = *error.etype() == ErrorType::SocketError;
+    if let (Some(current), Some(upstream)) = (&exchange.current, &exchange.upstream)
+        && !is_our_trouble
+    {
         upstream.take_out(&current.server, Cause::NotConnected, now);
     }
     let outcome = if *error.etype() == ErrorType::ConnectTimedout {

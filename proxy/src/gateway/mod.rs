@@ -6,6 +6,7 @@
 
 pub mod exchange;
 mod failing;
+mod line;
 mod passing;
 mod serving;
 
@@ -100,6 +101,7 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<()> {
         exchange.request_id = request_id::of(&session.req_header().headers);
+        line::begin(session, exchange, &self.access_log);
         let client = session.as_downstream_mut();
         if self.drain.has_begun() {
             client.set_keepalive(None);
@@ -277,9 +279,7 @@ impl ProxyHttp for Gateway {
         _error: Option<&Error>,
         exchange: &mut Exchange,
     ) {
-        exchange.end_try("answered", Instant::now());
-        self.access_log
-            .write(&serving::log_entry(session, exchange));
+        line::write(session, exchange);
     }
 
     fn suppress_error_log(&self, _: &Session, _: &Exchange, _: &Error) -> bool {

@@ -1,15 +1,14 @@
-//! What the gateway does with a request by itself: files, admission, the line in the log.
+//! What the gateway does with a request by itself: it refuses it, or serves a file.
 
-use std::time::Instant;
-
+use http::header;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
-use super::exchange::{Exchange, milliseconds};
+use super::exchange::Exchange;
 use super::{failing, page_for};
-use crate::access_log::Entry;
 use crate::files::{Outcome, Request, Root};
+use crate::forward;
 use crate::respond::{self, Failure};
 
 /// Answers with a failure; the request goes no further.
@@ -23,7 +22,8 @@ pub(super) async fn refuse(
     if !whole {
         session.set_keepalive(None);
     }
-    page_for(session, exchange, failure)?.send(session).await?;
+    let page = page_for(session, exchange, failure)?;
+    page.send(session).await.map_err(Error::into_down)?;
     if !whole {
         failing::discard_body(session).await;
     }
@@ -73,7 +73,8 @@ async fn send_file(
 ) -> Result<bool> {
     let wanted = session.req_header().method != http::Method::HEAD;
     let client = session.as_downstream_mut();
-    client.write_response_header(header).await?;
+    let sent = client.write_response_header(header).await;
+    sent.map_err(Error::into_down)?;
     if let Outcome::Found(mut file) = outcome
         && wanted
     {
@@ -86,7 +87,8 @@ async fn send_file(
             )
         })? {
             left = left.saturating_sub(piece.len() as u64);
-            client.write_response_body(piece, left == 0).await?;
+            let sent = client.write_response_body(piece, left == 0).await;
+            sent.map_err(Error::into_down)?;
         }
     }
     Ok(true)
@@ -94,9 +96,11 @@ async fn send_file(
 
 /// Lets a request on its way to an upstream, or refuses it.
 pub(super) async fn admit(session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-    if session.is_upgrade_req() {
+    if forward::asks_for_websocket(&session.req_header().headers) {
         return refuse(session, exchange, Failure::NoWebSocket).await;
     }
+    // Any other upgrade is an offer that a server may pass over (RFC 9110, 7.8).
+    session.req_header_mut().remove_header(&header::UPGRADE);
     let announced = failing::announced_length(session);
     if announced.is_some_and(|length| length > exchange.max_body) {
         return refuse(session, exchange, Failure::BodyTooLarge).await;
@@ -110,31 +114,4 @@ pub(super) async fn admit(session: &mut Session, exchange: &mut Exchange) -> Res
         return refuse(session, exchange, Failure::NoServer).await;
     }
     Ok(false)
-}
-
-/// The access log line of a request that is over.
-pub(super) fn log_entry<'a>(session: &'a Session, exchange: &'a Exchange) -> Entry<'a> {
-    let request = session.req_header();
-    let status = match (failing::answered(session), exchange.failure) {
-        (Some(status), _) => status,
-        (None, Some(failure)) => failure.status(),
-        (None, None) => Failure::ClientGone.status(),
-    };
-    let elapsed = exchange.arrival.at.elapsed();
-    Entry {
-        time: crate::access_log::timestamp(std::time::SystemTime::now() - elapsed),
-        request_id: &exchange.request_id,
-        client: exchange.arrival.client.to_string(),
-        method: Some(request.method.as_str()),
-        path: Some(request.uri.path()),
-        status: status.as_u16(),
-        bytes: session.body_bytes_sent(),
-        route: exchange.route.clone(),
-        upstream: exchange.upstream.as_ref().map(|u| &*u.settings().name),
-        instance: exchange.instance.as_deref().unwrap_or(respond::INSTANCE),
-        tries: &exchange.tries,
-        first_byte_ms: exchange.first_byte.map(milliseconds),
-        total_ms: milliseconds(Instant::now().saturating_duration_since(exchange.arrival.at)),
-        cause: exchange.failure.map(Failure::cause),
-    }
 }

@@ -7,6 +7,7 @@
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,10 @@ use pingora_core::protocols::{Digest, GetProxyDigest};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::sleep;
+
+/// The pause before another attempt to get into the queue of a Unix socket.
+const QUEUE_FULL: Duration = Duration::from_millis(2);
 
 /// A duplicate of a connection's socket, kept to shut the connection down from outside.
 ///
@@ -70,7 +75,7 @@ impl Dialler {
                 let path = address
                     .as_pathname()
                     .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-                let unix = self.within(UnixStream::connect(path)).await?;
+                let unix = self.within(connect_unix(path)).await?;
                 let duplicate = unix.as_fd().try_clone_to_owned()?;
                 Ok((unix.into(), duplicate))
             }
@@ -82,6 +87,34 @@ impl Dialler {
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
+}
+
+/// Connects to a Unix socket.
+///
+/// Where a TCP connection would wait for a place in the listener's queue, this one is told to come
+/// again: a queue that is full for a moment does not make a server unreachable.
+pub(super) async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(QUEUE_FULL).await,
+            connected => return connected,
+        }
+    }
+}
+
+/// Whether a connection failed for want of something on this side, such as descriptors or ports:
+/// that says nothing about the server.
+pub(super) fn is_our_trouble(error: &io::Error) -> bool {
+    const OURS: [i32; 5] = [
+        libc::EMFILE,
+        libc::ENFILE,
+        libc::ENOBUFS,
+        libc::ENOMEM,
+        libc::EADDRNOTAVAIL,
+    ];
+    error
+        .raw_os_error()
+        .is_some_and(|code| OURS.contains(&code))
 }
 
 #[async_trait]
@@ -100,9 +133,49 @@ impl Connect for Dialler {
 }
 
 fn kind(error: &io::Error) -> ErrorType {
+    if is_our_trouble(error) {
+        return ErrorType::SocketError;
+    }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => ErrorType::ConnectRefused,
         io::ErrorKind::TimedOut => ErrorType::ConnectTimedout,
         _ => ErrorType::ConnectError,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_queue_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.sock");
+        let address = socket2::SockAddr::unix(&path).unwrap();
+        let listener =
+            socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        listener.bind(&address).unwrap();
+        listener.listen(0).unwrap();
+        let _in_the_queue = connect_unix(&path).await.unwrap();
+        let next = tokio::spawn(async move { connect_unix(&path).await });
+        tokio::task::yield_now().await;
+        assert!(!next.is_finished(), "there is no place for it");
+        listener.accept().unwrap();
+        next.await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn only_what_no_server_can_cause_is_our_trouble() {
+        for (code, ours) in [
+            (libc::EMFILE, true),
+            (libc::EADDRNOTAVAIL, true),
+            (libc::ECONNREFUSED, false),
+            (libc::EHOSTUNREACH, false),
+            (libc::ETIMEDOUT, false),
+            (libc::ENOENT, false),
+        ] {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(is_our_trouble(&error), ours, "{error}");
+        }
     }
 }

@@ -65,6 +65,8 @@ pub enum Probe {
     NotConnected,
     /// No whole answer in time.
     TimedOut,
+    /// Nothing: the proxy itself lacked what it takes to ask.
+    NotAsked,
 }
 
 /// The health of one server.
@@ -111,6 +113,7 @@ impl Health {
         match probe {
             Probe::Passed => self.passed(settings, now),
             Probe::Draining => self.out(Cause::Draining, now),
+            Probe::NotAsked => false,
             Probe::TimedOut if self.recently_finished(now) => false,
             Probe::Unwell | Probe::NotConnected | Probe::TimedOut => {
                 self.passes = 0;

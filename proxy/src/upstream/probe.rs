@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use http::Response;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 
 use super::Upstream;
+use super::dialler::{connect_unix, is_our_trouble};
 use super::health::{Cause, Probe, State};
 use super::server::{Endpoint, Server};
 use super::settings::HealthSettings;
@@ -46,6 +47,7 @@ fn pause(server: &Server, checks: &HealthSettings) -> Duration {
 pub(super) async fn ask(server: &Server, checks: &HealthSettings, limit: Duration) -> Probe {
     match tokio::time::timeout(limit, exchange(server, checks)).await {
         Ok(Ok(probe)) => probe,
+        Ok(Err(error)) if is_our_trouble(&error) => Probe::NotAsked,
         Ok(Err(_)) => Probe::NotConnected,
         Err(_) => Probe::TimedOut,
     }
@@ -56,7 +58,7 @@ async fn exchange(server: &Server, checks: &HealthSettings) -> io::Result<Probe>
         Endpoint::Inet(address) => {
             converse(TcpStream::connect(address).await?, server, checks).await
         }
-        Endpoint::Unix(path) => converse(UnixStream::connect(path).await?, server, checks).await,
+        Endpoint::Unix(path) => converse(connect_unix(path).await?, server, checks).await,
     }
 }
 

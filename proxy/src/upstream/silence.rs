@@ -134,7 +134,7 @@ async fn question(upstream: &Upstream, server: &Arc<Server>) {
         Probe::TimedOut => true,
         // One that is stopping finishes what it has in hand.
         Probe::NotConnected => !server.is_draining(),
-        Probe::Passed | Probe::Draining | Probe::Unwell => false,
+        Probe::Passed | Probe::Draining | Probe::Unwell | Probe::NotAsked => false,
     };
     if !is_dead {
         server.heard().set(now);

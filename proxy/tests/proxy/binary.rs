@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_proxy");
 
-fn config(lines: &str) -> tempfile::NamedTempFile {
+pub(crate) fn config(lines: &str) -> tempfile::NamedTempFile {
     let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
     file.write_all(lines.as_bytes()).unwrap();
     file
@@ -98,13 +98,13 @@ fn health_of_nobody_is_bad() {
 }
 
 /// A proxy in a process of its own, killed at the end whatever happens.
-struct Running {
-    child: Child,
-    address: SocketAddr,
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    pub(crate) address: SocketAddr,
 }
 
 impl Running {
-    fn start(file: &tempfile::NamedTempFile) -> Self {
+    pub(crate) fn start(file: &tempfile::NamedTempFile) -> Self {
         let mut child = Command::new(BINARY)
             .args(["serve", "--config", file.path().to_str().unwrap()])
             .env("LOG_FORMAT", "json")
@@ -123,7 +123,7 @@ impl Running {
         Self { child, address }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(
             Command::new("kill")
@@ -134,7 +134,18 @@ impl Running {
         );
     }
 
-    fn get(&self, path: &str) -> String {
+    /// Stops it and returns its access log.
+    pub(crate) fn lines(&mut self) -> Vec<serde_json::Value> {
+        self.signal("TERM");
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        let mut log = String::new();
+        let mut stdout = self.child.stdout.take().unwrap();
+        stdout.read_to_string(&mut log).unwrap();
+        let line = |line| serde_json::from_str(line).unwrap();
+        log.lines().map(line).collect()
+    }
+
+    pub(crate) fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
         write!(
             stream,
@@ -154,7 +165,7 @@ impl Drop for Running {
     }
 }
 
-fn serving_config() -> tempfile::NamedTempFile {
+pub(crate) fn serving_config() -> tempfile::NamedTempFile {
     config(
         "listen = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\n[[routes]]\npath = \"/api\"\nupstream = \"u\"\n[upstreams.u]\nservers = [{ address = \"127.0.0.1:1\" }]\n",
     )
@@ -166,26 +177,14 @@ fn every_request_leaves_one_line_that_can_be_parsed() {
     let mut running = Running::start(&file);
     assert!(running.get("/api/x?secret=1").starts_with("HTTP/1.1 503 "));
     assert!(running.get("/else\\where").starts_with("HTTP/1.1 400 "));
-    running.signal("TERM");
-    assert_eq!(running.child.wait().unwrap().code(), Some(0));
-    let mut log = String::new();
-    running
-        .child
-        .stdout
-        .take()
-        .unwrap()
-        .read_to_string(&mut log)
-        .unwrap();
-    let lines: Vec<serde_json::Value> = log
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert_eq!(lines.len(), 2, "{log}");
+    let lines = running.lines();
+    assert_eq!(lines.len(), 2, "{lines:?}");
     assert_eq!(lines[0]["path"], "/api/x");
     assert_eq!(lines[0]["status"], 503);
     assert_eq!(lines[0]["upstream"], "u");
     assert_eq!(lines[1]["status"], 400);
     assert_eq!(lines[1]["instance"], "proxy");
+    let log = format!("{lines:?}");
     assert!(!log.contains("secret"), "queries may hold secrets: {log}");
 }
 

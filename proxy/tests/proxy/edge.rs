@@ -216,6 +216,13 @@ async fn a_websocket_handshake_is_refused_where_none_is_taken() {
         "{answer:?}"
     );
     assert!(a.received().is_empty());
+    // `curl --http2` offers this, and is content with HTTP/1.1.
+    let offer = "GET /api/ HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings, close\r\n\
+        Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n";
+    assert_eq!(proxy.raw(offer).await.status, 200);
+    for dropped in ["upgrade", "http2-settings"] {
+        assert!(!a.received()[0].headers.contains_key(dropped), "{dropped}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,132 @@
+//! The line in the access log of a request that is over, however it ended.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use http::{Method, StatusCode, Uri};
+use pingora_proxy::Session;
+
+use super::exchange::{Exchange, milliseconds};
+use super::failing;
+use crate::access_log::{AccessLog, Entry, timestamp};
+use crate::respond::{self, Failure};
+
+/// What is needed to log a request that ends without its session: a hook has panicked, or the
+/// process has run out of time.
+#[derive(Debug)]
+pub(super) struct Unlogged {
+    access_log: Arc<AccessLog>,
+    method: Method,
+    uri: Uri,
+}
+
+/// Begins a request: from now on it leaves a line, whatever happens.
+pub(super) fn begin(session: &Session, exchange: &mut Exchange, access_log: &Arc<AccessLog>) {
+    let request = session.req_header();
+    exchange.unlogged = Some(Unlogged {
+        access_log: Arc::clone(access_log),
+        method: request.method.clone(),
+        uri: request.uri.clone(),
+    });
+}
+
+/// Logs a request whose session knows how it ended.
+pub(super) fn write(session: &Session, exchange: &mut Exchange) {
+    exchange.end_try("answered", Instant::now());
+    let Some(unlogged) = exchange.unlogged.take() else {
+        return;
+    };
+    let status = match (failing::answered(session), exchange.failure) {
+        (Some(status), _) => status,
+        (None, Some(failure)) => failure.status(),
+        (None, None) => Failure::ClientGone.status(),
+    };
+    let bytes = session.body_bytes_sent();
+    let line = entry(&unlogged, exchange, status, bytes);
+    unlogged.access_log.write(&line);
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let Some(unlogged) = self.unlogged.take() else {
+            return;
+        };
+        self.failure = Some(if std::thread::panicking() {
+            Failure::Internal
+        } else {
+            Failure::Stopped
+        });
+        self.end_try("cut", Instant::now());
+        let status = self.failure.map_or(StatusCode::OK, Failure::status);
+        unlogged
+            .access_log
+            .write(&entry(&unlogged, self, status, 0));
+    }
+}
+
+fn entry<'a>(
+    unlogged: &'a Unlogged,
+    exchange: &'a Exchange,
+    status: StatusCode,
+    bytes: usize,
+) -> Entry<'a> {
+    let elapsed = exchange.arrival.at.elapsed();
+    Entry {
+        time: timestamp(SystemTime::now() - elapsed),
+        request_id: &exchange.request_id,
+        client: exchange.arrival.client.to_string(),
+        method: Some(unlogged.method.as_str()),
+        path: Some(unlogged.uri.path()),
+        status: status.as_u16(),
+        bytes,
+        route: exchange.route.clone(),
+        upstream: exchange.upstream.as_ref().map(|u| &*u.settings().name),
+        instance: exchange.instance.as_deref().unwrap_or(respond::INSTANCE),
+        tries: &exchange.tries,
+        first_byte_ms: exchange.first_byte.map(milliseconds),
+        total_ms: milliseconds(elapsed),
+        cause: exchange.failure.map(Failure::cause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::ServerSettings;
+    use crate::upstream::Timeouts;
+    use crate::upstream::server::{Endpoint, Server};
+
+    #[test]
+    fn a_panic_leaves_a_line_and_nothing_in_flight() {
+        let (access_log, lines) = AccessLog::to_memory();
+        let server = ServerSettings {
+            address: "a:1".parse().unwrap(),
+            weight: 1,
+            down: false,
+        };
+        let now = Instant::now();
+        let endpoint = Endpoint::Inet("127.0.0.1:1".parse().unwrap());
+        let server = Server::new(&server, endpoint, &Timeouts::default(), now).unwrap();
+        let server = Arc::new(server);
+        let mut exchange = Exchange::new(now);
+        exchange.unlogged = Some(Unlogged {
+            access_log: Arc::new(access_log),
+            method: Method::GET,
+            uri: Uri::from_static("/api/?secret"),
+        });
+        exchange.begin_try(Arc::clone(&server), true, now);
+        assert_eq!(server.in_flight(), 1);
+        let panicked = std::thread::spawn(move || {
+            let _dropped_by_the_panic = exchange;
+            panic!("a hook fails");
+        });
+        assert!(panicked.join().is_err());
+        assert_eq!(server.in_flight(), 0);
+        let line: serde_json::Value = serde_json::from_slice(&lines.recv().unwrap()).unwrap();
+        assert_eq!(
+            (&line["status"], &line["path"]),
+            (&500.into(), &"/api/".into())
+        );
+        assert_eq!(line["tries"][0]["outcome"], "cut");
+    }
+}
