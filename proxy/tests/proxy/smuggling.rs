@@ -262,7 +262,7 @@ fn the_upstream_sees_exactly_the_requests_that_were_sent() {
         (Proxy::at(&[origin.address], "", "").await, origin)
     });
     let config = Config {
-        cases: 400,
+        cases: 1000,
         failure_persistence: None,
         ..Config::default()
     };
