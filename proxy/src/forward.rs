@@ -141,11 +141,21 @@ pub fn response_changes(headers: &HeaderMap, endpoint: &str, request_id: &str) -
     changes
 }
 
+/// Whether a client asks for its connection to be closed, in whichever `Connection` field.
+pub fn asks_to_close(headers: &HeaderMap) -> bool {
+    holds(headers, &header::CONNECTION, b"close")
+}
+
 /// Whether a request offers to go on as a `WebSocket`.
 pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
-    let offers = headers.get_all(header::UPGRADE).iter();
-    let mut names = offers.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
-    names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+    holds(headers, &header::UPGRADE, b"websocket")
+}
+
+/// Whether a list field holds a name.
+fn holds(headers: &HeaderMap, field: &HeaderName, name: &[u8]) -> bool {
+    let values = headers.get_all(field).iter();
+    let mut names = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    names.any(|given| given.trim_ascii().eq_ignore_ascii_case(name))
 }
 
 /// Whether the body of an answer ends by a length, by chunks, or by the end of the connection.

@@ -347,6 +347,13 @@ fn only_chunks_are_understood() {
 }
 
 #[test]
+fn close_is_seen_in_any_connection_field() {
+    let two = [("connection", "x-a"), ("connection", "keep-alive, Close")];
+    assert!(asks_to_close(&headers(&two)));
+    assert!(!asks_to_close(&headers(&two[..1])));
+}
+
+#[test]
 fn offers_of_a_websocket() {
     for (offer, asks) in [
         ("websocket", true),

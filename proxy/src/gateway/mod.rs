@@ -28,6 +28,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use crate::access_log::AccessLog;
 use crate::drain::Drain;
 use crate::files;
+use crate::forward;
 use crate::front::Clients;
 use crate::request_id;
 use crate::respond::{self, Failure};
@@ -103,7 +104,7 @@ impl ProxyHttp for Gateway {
         exchange.request_id = request_id::of(&session.req_header().headers);
         line::begin(session, exchange, &self.access_log);
         let client = session.as_downstream_mut();
-        if self.drain.has_begun() {
+        if self.drain.has_begun() || forward::asks_to_close(&client.req_header().headers) {
             client.set_keepalive(None);
         }
         exchange.keep_alive = client.get_keepalive().is_some();
