@@ -1,35 +1,20 @@
-//! The songs: shared by all instances, and still there tomorrow.
+//! What was acknowledged is still there after everything was ended and started again.
 
-use http::{Method, StatusCode};
+use http::Method;
+use serde_json::Value;
 
-use crate::driver::{Kind, until_free};
-use crate::support::{Stack, eventually};
+use crate::Scenario;
+use crate::world::World;
 
-pub(crate) async fn both_instances_see_the_same_songs(stack: &Stack) {
-    let id = stack.add_song("shared").await;
-    let path = format!("/api/music/{id}/");
-    for _ in 0..10 {
-        let answer = stack.get(&path).await.unwrap();
-        assert_eq!(answer.json()["song"], "shared", "{}", answer.instance());
-    }
-    let gone = stack.ask(Method::DELETE, &path, "*/*", "").await;
-    assert_eq!(gone.status, StatusCode::NO_CONTENT);
-    for _ in 0..10 {
-        assert_eq!(
-            stack.get(&path).await.unwrap().status,
-            StatusCode::NOT_FOUND
-        );
-    }
-}
+pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[("survives_down_and_up", survives_down_and_up)];
 
-pub(crate) async fn songs_survive_down_and_up(stack: &Stack) {
-    let id = stack.add_song("lasting").await;
-    stack.driver.down().await;
-    if stack.driver.kind == Kind::Native {
-        until_free(stack.driver.address).await;
-    }
-    stack.driver.up().await;
-    eventually("it is up again", || stack.is_whole()).await;
-    let answer = stack.get(&format!("/api/music/{id}/")).await.unwrap();
-    assert_eq!(answer.json()["song"], "lasting");
+fn survives_down_and_up(world: &World) {
+    let added = world.add_song("kept").json();
+    let path = format!("/api/music/{}/", added["id"]);
+    world.down_and_up();
+    let kept = world.get(&path);
+    assert_eq!(kept.status, 200, "{}", kept.text());
+    assert_eq!(kept.json()["song"], "kept");
+    assert_eq!(kept.json()["created"], added["created"]);
+    world.send(Method::DELETE, &path, &Value::Null);
 }

@@ -1,85 +1,80 @@
-//! The whole stack from outside, as plain processes or on docker-compose: the same scenarios.
+//! End-to-end tests: the same scenarios against the stack as plain processes and on docker-compose.
 //!
-//! `STACK_DRIVER` is `native` (default) or `compose`. One stack serves all scenarios, one after the
-//! other; each begins by making it whole again.
+//! `STACK_DRIVER=native cargo test -p stack --test e2e [-- FILTER]`, or `STACK_DRIVER=compose`; a
+//! plain `cargo test` skips them, because they take minutes. They run one after another on one
+//! stack, which each leaves as it found it; so the file has a `main` of its own, which brings that
+//! stack up and, whatever happens, takes it down with its data.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what cannot be unwrapped here is a failed test"
+)]
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
+mod answers;
+mod compose;
 mod data;
+mod database;
 mod driver;
-mod edge;
 mod failover;
+mod in_flight;
+mod load;
+mod native;
+mod raw;
+mod scaling;
 mod settings;
-mod sharing;
-mod support;
+mod split;
+mod supervising;
+mod world;
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::sync::OnceLock;
 
-use driver::{Driver, Kind};
 use libtest_mimic::{Arguments, Trial};
-use support::Stack;
+use world::World;
 
-fn main() -> std::process::ExitCode {
+/// One scenario: it panics when the stack does not do what it should.
+type Scenario = fn(&World);
+
+static WORLD: OnceLock<World> = OnceLock::new();
+
+fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    let kind = Kind::wanted();
+    let Some(kind) = driver::Kind::chosen() else {
+        eprintln!("e2e: skipped, because STACK_DRIVER is neither native nor compose");
+        return ExitCode::SUCCESS;
+    };
+    let mut trials = Vec::new();
+    for (subject, scenarios) in [
+        ("split", split::SCENARIOS),
+        ("answers", answers::SCENARIOS),
+        ("raw", raw::SCENARIOS),
+        ("failover", failover::SCENARIOS),
+        ("in_flight", in_flight::SCENARIOS),
+        ("database", database::SCENARIOS),
+        ("scaling", scaling::SCENARIOS),
+        ("data", data::SCENARIOS),
+        ("settings", settings::SCENARIOS),
+        ("supervising", supervising::scenarios(kind)),
+    ] {
+        for &(name, scenario) in scenarios {
+            trials.push(Trial::test(format!("{subject}::{name}"), move || {
+                let world = WORLD.get().ok_or("the stack is not up")?;
+                world.settle();
+                scenario(world);
+                Ok(())
+            }));
+        }
+    }
     if arguments.list {
-        return libtest_mimic::run(&arguments, trials(kind, None)).exit_code();
+        return libtest_mimic::run(&arguments, trials).exit_code();
     }
-    let runtime = Arc::new(tokio::runtime::Runtime::new().unwrap());
-    let stack = Arc::new(runtime.block_on(Stack::start(Driver::new(kind))));
-    let trials = trials(kind, Some((Arc::clone(&stack), Arc::clone(&runtime))));
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    if conclusion.has_failed() {
-        runtime.block_on(stack.show_logs());
-    }
-    runtime.block_on(stack.end());
-    conclusion.exit_code()
-}
-
-type Running = (Arc<Stack>, Arc<tokio::runtime::Runtime>);
-
-/// A trial for each scenario; without a running stack they are for listing only.
-fn trials(kind: Kind, running: Option<Running>) -> Vec<Trial> {
-    macro_rules! scenarios {
-        ($($name:path),+ $(,)?) => {
-            vec![$({
-                let running = running.clone();
-                let name = stringify!($name).replace("::", ": ");
-                Trial::test(name, move || {
-                    let (stack, runtime) = running.ok_or("listing only")?;
-                    runtime.block_on(async {
-                        stack.make_whole().await;
-                        $name(&stack).await;
-                    });
-                    Ok(())
-                })
-            }),+]
-        };
-    }
-    let mut trials = scenarios![
-        sharing::a_hundred_requests_are_shared_exactly,
-        sharing::a_returned_instance_gets_its_share_at_once,
-        sharing::three_instances_come_and_go_without_a_lost_read,
-        failover::an_instance_is_stopped,
-        failover::an_instance_is_killed,
-        failover::an_instance_is_paused,
-        failover::both_instances_are_stopped,
-        failover::the_database_is_stopped,
-        failover::an_upload_outlives_the_stop_of_its_instance,
-        failover::an_upload_outlives_the_stop_of_the_proxy,
-        edge::every_answer_names_who_gave_it,
-        edge::what_breaks_the_rules_is_refused,
-        edge::http_1_0_is_answered_at_once,
-        data::both_instances_see_the_same_songs,
-        data::songs_survive_down_and_up,
-    ];
-    if kind == Kind::Native {
-        trials.extend(scenarios![
-            settings::a_taken_port_is_said_in_one_sentence,
-            settings::wrong_settings_of_the_api_are_named,
-            settings::the_same_folder_twice_is_refused,
-        ]);
-    }
-    trials
+    let world = WORLD.get_or_init(|| World::new(kind));
+    let code = match catch_unwind(AssertUnwindSafe(|| world.up())) {
+        Ok(()) => libtest_mimic::run(&arguments, trials).exit_code(),
+        Err(_) => ExitCode::FAILURE,
+    };
+    // The verdict stands, even if something cannot be cleared away.
+    let _ = catch_unwind(AssertUnwindSafe(|| world.destroy()));
+    code
 }

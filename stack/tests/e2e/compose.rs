@@ -1,0 +1,124 @@
+//! The stack on docker-compose, as a project of its own on a port of its own.
+
+use std::net::SocketAddr;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::driver::{Call, Driver, Verb, must, root};
+
+/// One project.
+pub(crate) struct Compose {
+    project: String,
+    listen: SocketAddr,
+}
+
+impl Compose {
+    pub(crate) fn new(listen: SocketAddr) -> Self {
+        Self {
+            project: format!("e2e{}", std::process::id()),
+            listen,
+        }
+    }
+
+    /// The Compose tool with arguments, for this project.
+    fn compose(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(root().join("scripts/compose"));
+        command
+            .args(["-p", &self.project])
+            .args(arguments)
+            .current_dir(root())
+            .env("PORT", self.listen.port().to_string());
+        command
+    }
+
+    fn containers(&self, service: &str) -> Vec<String> {
+        let text = must(&mut self.compose(&["ps", "-q", service]));
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+}
+
+/// Builds the images if there are none; after a change of code `docker-compose build` is the test's caller's.
+pub(crate) fn build_images() {
+    let mut inspect = Command::new("docker");
+    inspect.args(["image", "inspect", "music-stack/api", "music-stack/proxy"]);
+    if inspect.output().unwrap().status.success() {
+        return;
+    }
+    must(Command::new(root().join("scripts/base-images")).current_dir(root()));
+    let mut build = Command::new(root().join("scripts/compose"));
+    must(build.arg("build").current_dir(root()));
+}
+
+impl Driver for Compose {
+    fn up(&self) {
+        must(&mut self.compose(&["up", "-d", "--no-build"]));
+    }
+
+    fn down(&self) {
+        must(&mut self.compose(&["down"]));
+    }
+
+    fn destroy(&self) {
+        must(&mut self.compose(&["down", "--volumes", "--timeout", "2"]));
+    }
+
+    fn verb(&self, verb: Verb, service: &str) {
+        let name = match verb {
+            Verb::Stop => "stop",
+            Verb::Start => "start",
+            Verb::Kill => "kill",
+            Verb::Pause => "pause",
+            Verb::Resume => "unpause",
+            Verb::Restart => "restart",
+        };
+        must(&mut self.compose(&[name, service]));
+    }
+
+    fn scale(&self, service: &str, count: usize) {
+        let scale = format!("{service}={count}");
+        let up = ["up", "-d", "--no-build", "--no-recreate", "--scale"];
+        must(&mut self.compose(&[&up[..], &[&scale]].concat()));
+    }
+
+    fn restore(&self) {
+        for service in ["db", "api", "api2", "proxy"] {
+            // It fails for what is not paused.
+            let _ = self.compose(&["unpause", service]).output();
+        }
+        self.scale("api", 1);
+    }
+
+    fn log(&self) -> String {
+        must(&mut self.compose(&["logs", "--no-color"]))
+    }
+
+    fn births(&self, service: &str) -> Vec<String> {
+        let format = "{{.Id}} {{.State.StartedAt}} {{.RestartCount}}";
+        let containers = self.containers(service);
+        let mut command = Command::new("docker");
+        command
+            .args(["inspect", "--format", format])
+            .args(containers);
+        must(&mut command).lines().map(str::to_owned).collect()
+    }
+
+    fn status(&self) -> Option<Value> {
+        // The admin listener is reachable inside the container only, and no program there asks it.
+        None
+    }
+
+    fn program(&self, call: &Call<'_>) -> Output {
+        let mut command = Command::new("docker");
+        command.args(["run", "--rm", "--network", "none"]);
+        for (name, value) in call.environment {
+            command.args(["--env", &format!("{name}={value}")]);
+        }
+        if let Some(folder) = call.folder {
+            let folder = folder.display();
+            command.args(["--volume", &format!("{folder}:{folder}:ro")]);
+        }
+        command.arg(format!("music-stack/{}", call.program));
+        command.args(call.arguments).output().unwrap()
+    }
+}
