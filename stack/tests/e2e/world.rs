@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
-use stack::ask::{Address, Answer, NoAnswer, ask, request};
+use stack::ask::{Address, Answer, NoAnswer, ask, get, request};
 use tokio::runtime::Runtime;
 
 use crate::compose::{self, Compose};
@@ -160,6 +160,12 @@ impl World {
     /// Asks with GET.
     pub(crate) fn try_get(&self, path: &str) -> Result<Answer, NoAnswer> {
         self.ask(Method::GET, path, Bytes::new(), None)
+    }
+
+    /// Asks with GET, and gives up soon: a request that has nowhere else to go waits for its server.
+    pub(crate) fn try_get_soon(&self, path: &str) -> Result<Answer, NoAnswer> {
+        let address = Address::Tcp(self.address);
+        self.clock.block_on(get(&address, path, SECOND))
     }
 
     /// Asks with GET as somebody who wants this type.
