@@ -10,7 +10,7 @@ use dns_lookup::LookupErrorKind;
 
 use super::Upstream;
 use super::server::Endpoint;
-use super::settings::Address;
+use super::settings::{Address, LONGEST_PATH};
 
 /// A name that does not exist is believed to be gone after this many answers.
 const GONE_AFTER: u32 = 2;
@@ -110,10 +110,9 @@ async fn sockets(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     while let Some(entry) = entries.next_entry().await? {
         let path = entry.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "sock")
-        {
+        let is_socket = path.extension().is_some_and(|e| e == "sock");
+        // Nobody can listen at a longer one.
+        if is_socket && path.as_os_str().len() <= LONGEST_PATH {
             paths.push(path);
         }
     }

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::retry;
 
+/// The longest path that a Unix socket can have, in bytes.
+pub(super) const LONGEST_PATH: usize = 107;
+
 /// The settings of one upstream: a set of servers that answer the same requests.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -72,6 +75,11 @@ impl FromStr for Address {
         let expected =
             || format!("expected host:port, unix:/path.sock or unix:/folder/*.sock, got {text:?}");
         if let Some(path) = text.strip_prefix("unix:") {
+            if path.len() > LONGEST_PATH {
+                return Err(format!(
+                    "a Unix socket's path has at most {LONGEST_PATH} bytes"
+                ));
+            }
             return match path.strip_suffix("/*.sock") {
                 Some(folder) if folder.starts_with('/') && !folder.contains('*') => {
                     Ok(Self::SocketFolder(folder.into()))
@@ -226,5 +234,8 @@ mod tests {
         ] {
             check(wrong, None);
         }
+        let path = |length: usize| format!("unix:/{}", "x".repeat(length - 1));
+        check(&path(107), Some(&path(107)));
+        check(&path(108), None);
     }
 }

@@ -85,3 +85,39 @@ async fn absolute_form_goes_by_its_own_host() {
     assert_eq!(received.target, "/api/x?y");
     assert_eq!(received.headers["host"], "real.example");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_admin_listener_answers_odd_requests_too() {
+    let a = Origin::start("a").await;
+    let mut proxy = Proxy::before(&[&a]).await;
+    std::mem::swap(&mut proxy.address, &mut proxy.admin);
+    for (request, status) in [
+        ("GET /healthz HTTP/1.1", 200),
+        ("HEAD /status HTTP/1.1", 200),
+        ("POST /healthz HTTP/1.1", 405),
+        ("DELETE /status HTTP/1.1", 405),
+        ("GET / HTTP/1.1", 404),
+        ("GET /../healthz HTTP/1.1", 404),
+        ("GET /healthz/%00?x=%zz HTTP/1.1", 404),
+    ] {
+        let answer = proxy
+            .raw(&format!(
+                "{request}\r\nHost: x\r\nConnection: close\r\n\r\n"
+            ))
+            .await;
+        assert_eq!(
+            (answer.status, answer.instance()),
+            (status, "proxy"),
+            "{request}"
+        );
+    }
+    for garbage in [
+        "GET\r\n\r\n",
+        "\x16\x03\x01\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+    ] {
+        proxy.raw(garbage).await;
+    }
+    std::mem::swap(&mut proxy.address, &mut proxy.admin);
+    assert_eq!(proxy.states().await, ["up"]);
+}

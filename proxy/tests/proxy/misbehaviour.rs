@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
 use crate::raw::{FINE, RawOrigin, Reply};
-use crate::support::{Proxy, read_to_end, read_until};
+use crate::support::{Proxy, eventually, read_to_end, read_until};
 
 async fn before(origin: &RawOrigin) -> Proxy {
     Proxy::at(&[origin.address], "", "").await
@@ -239,4 +239,29 @@ async fn a_half_closed_client_gets_its_answer() {
             "{request}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_has_begun_moves_on_whole() {
+    let busy = RawOrigin::start(Reply::Early(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+    ))
+    .await;
+    let fine = RawOrigin::start(Reply::Keep(FINE)).await;
+    // The second one has the larger weight: it is asked first.
+    let proxy = Proxy::at(&[fine.address, busy.address], "", "").await;
+    let mut stream = proxy.connect().await;
+    stream
+        .write_all(
+            b"PUT /api/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\n\r\nab",
+        )
+        .await
+        .unwrap();
+    eventually("the busy one has answered", || async { !fine.is_idle() }).await;
+    stream.write_all(b"cd").await.unwrap();
+    assert_eq!(read_to_end(&mut stream).await.body, "ok");
+    assert_eq!(
+        (busy.take_seen().len(), &fine.take_seen()[0].body[..]),
+        (1, &b"abcd"[..])
+    );
 }

@@ -229,3 +229,20 @@ async fn a_write_takes_no_connection_that_a_rested_server_may_be_closing() {
     assert_eq!(proxy.post("/api/", "x").await.status, 200);
     assert_eq!((origin.take_seen().len(), origin.connections()), (2, 2));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_stops_coming_gets_408_and_never_looks_whole() {
+    let a = Origin::start("a").await;
+    let proxy = Proxy::with(&[&a], r#"body_timeout = "300ms""#, "").await;
+    let answer = proxy
+        .raw("POST /api/ HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
+        .await;
+    assert_eq!(
+        (answer.status, answer.instance()),
+        (408, "proxy"),
+        "{answer:?}"
+    );
+    assert_eq!(answer.field("connection"), Some("close"));
+    assert!(a.received().is_empty());
+    assert_eq!(proxy.states().await, ["up"], "no fault of the server's");
+}

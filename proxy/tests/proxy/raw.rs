@@ -85,6 +85,11 @@ impl RawOrigin {
         std::mem::take(&mut *self.script.seen.lock().unwrap())
     }
 
+    /// Whether no connection has carried a request yet.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.connections() == 0
+    }
+
     /// How many connections have carried requests, health checks apart.
     pub(crate) fn connections(&self) -> usize {
         *self.script.connections.lock().unwrap()
