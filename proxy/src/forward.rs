@@ -4,10 +4,15 @@
 //! connection only stay behind (RFC 9110, 7.6.1); what a client claims of its own address is
 //! believed only from a trusted proxy; what proxy and API say to each other goes no further.
 
+mod framing;
+
 use std::net::IpAddr;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Uri, Version};
+
+use framing::repeated_length;
+pub use framing::{asks_for_websocket, asks_to_close, is_framing_known};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -139,41 +144,6 @@ pub fn response_changes(headers: &HeaderMap, endpoint: &str, request_id: &str) -
         changes.set(header::CONTENT_LENGTH, length);
     }
     changes
-}
-
-/// Whether a client asks for its connection to be closed, in whichever `Connection` field.
-pub fn asks_to_close(headers: &HeaderMap) -> bool {
-    holds(headers, &header::CONNECTION, b"close")
-}
-
-/// Whether a request offers to go on as a `WebSocket`.
-pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
-    holds(headers, &header::UPGRADE, b"websocket")
-}
-
-/// Whether a list field holds a name.
-fn holds(headers: &HeaderMap, field: &HeaderName, name: &[u8]) -> bool {
-    let values = headers.get_all(field).iter();
-    let mut names = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
-    names.any(|given| given.trim_ascii().eq_ignore_ascii_case(name))
-}
-
-/// Whether the body of an answer ends by a length, by chunks, or by the end of the connection.
-///
-/// Another encoding could be passed on, but not so that its end is known.
-pub fn is_framing_known(headers: &HeaderMap) -> bool {
-    let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let first = encodings.next().map(|value| value.as_bytes().trim_ascii());
-    first.is_none_or(|value| value.eq_ignore_ascii_case(b"chunked")) && encodings.next().is_none()
-}
-
-/// The length of an answer that gives the same one several times: the next reader may not see
-/// that they are equal. That they are, is known before an answer comes here.
-fn repeated_length(headers: &HeaderMap) -> Option<&str> {
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let first = lengths.next()?.to_str().ok()?;
-    let (length, rest) = first.split_once(',').unwrap_or((first, ""));
-    (!rest.is_empty() || lengths.next().is_some()).then_some(length.trim())
 }
 
 /// Fields that concern this connection only: the known ones that are there, and those which

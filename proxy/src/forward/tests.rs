@@ -327,49 +327,6 @@ fn a_length_given_several_times_is_passed_on_once() {
     );
 }
 
-#[test]
-fn only_chunks_are_understood() {
-    for (encodings, known) in [
-        (&[][..], true),
-        (&["chunked"], true),
-        (&["Chunked"], true),
-        (&["gzip, chunked"], false),
-        (&["gzip"], false),
-        (&["identity"], false),
-        (&["chunked", "chunked"], false),
-    ] {
-        let fields: Vec<_> = encodings
-            .iter()
-            .map(|e| ("transfer-encoding", *e))
-            .collect();
-        assert_eq!(is_framing_known(&headers(&fields)), known, "{encodings:?}");
-    }
-}
-
-#[test]
-fn close_is_seen_in_any_connection_field() {
-    let two = [("connection", "x-a"), ("connection", "keep-alive, Close")];
-    assert!(asks_to_close(&headers(&two)));
-    assert!(!asks_to_close(&headers(&two[..1])));
-}
-
-#[test]
-fn offers_of_a_websocket() {
-    for (offer, asks) in [
-        ("websocket", true),
-        ("WebSocket", true),
-        ("h2c, websocket", true),
-        ("h2c", false),
-        ("", false),
-    ] {
-        assert_eq!(
-            asks_for_websocket(&headers(&[("upgrade", offer)])),
-            asks,
-            "{offer}"
-        );
-    }
-}
-
 proptest! {
     #[test]
     fn only_what_is_meant_for_a_server_reaches_it(fields in any_fields(), trusted: bool) {

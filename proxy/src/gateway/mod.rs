@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Version, header};
+use http::header;
 use ipnet::IpNet;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -28,7 +28,6 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use crate::access_log::AccessLog;
 use crate::drain::Drain;
 use crate::files;
-use crate::forward;
 use crate::front::Clients;
 use crate::request_id;
 use crate::respond::{self, Failure};
@@ -37,11 +36,6 @@ use crate::route::Table;
 use crate::upstream::Upstream;
 use crate::upstream::dialler::CutHandle;
 use exchange::{Arrival, Exchange};
-
-/// The longest that the writing of one piece of an answer to a client may take.
-const WRITE_LIMIT: Duration = Duration::from_secs(30);
-/// What a client may still send after an answer that came early, per piece.
-const LATE_BODY_LIMIT: Duration = Duration::from_secs(1);
 
 /// Where a route leads.
 #[derive(Debug)]
@@ -103,18 +97,7 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         exchange.request_id = request_id::of(&session.req_header().headers);
         line::begin(session, exchange, &self.access_log);
-        let client = session.as_downstream_mut();
-        if self.drain.has_begun() || forward::asks_to_close(&client.req_header().headers) {
-            client.set_keepalive(None);
-        }
-        exchange.keep_alive = client.get_keepalive().is_some();
-        client.set_read_timeout(Some(self.clients.body_timeout));
-        client.set_write_timeout(Some(WRITE_LIMIT));
-        if client.req_header().version == Version::HTTP_10 {
-            // It knows no answers before the answer, and cannot ask for one (RFC 9110, 15.2).
-            client.req_header_mut().remove_header(&header::EXPECT);
-            client.set_ignore_info_resp(true);
-        }
+        passing::settle_connection(session, exchange, &self.clients, self.drain.has_begun());
         Ok(())
     }
 

@@ -1,4 +1,5 @@
-//! What the gateway does with a request on its way to a server, and with the answer's header.
+//! What the gateway does with a request on its way to a server, with the answer's header, and
+//! with the client's connection meanwhile.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -9,10 +10,15 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
 use super::exchange::Exchange;
-use super::{LATE_BODY_LIMIT, failing};
+use super::failing;
 use crate::forward;
+use crate::front::Clients;
 use crate::upstream::health::Cause;
 
+/// The longest that the writing of one piece of an answer to a client may take.
+const WRITE_LIMIT: Duration = Duration::from_secs(30);
+/// What a client may still send after an answer that came early, per piece.
+const LATE_BODY_LIMIT: Duration = Duration::from_secs(1);
 /// How long a write may take once the API has begun it, by its contract with the proxy: the limit
 /// of its one statement, 1 s, and 200 ms for clocks that differ and for the way.
 const WRITE_TAKES: Duration = Duration::from_millis(1200);
@@ -23,6 +29,27 @@ const SMALL_BODY: u64 = 64 * 1024;
 const DRAIN_HEADER: &str = "x-lb-drain";
 /// The word of an API that something all instances share is away.
 const CAUSE_HEADER: &str = "x-lb-cause";
+
+/// Settles what holds for a client's connection during this request.
+pub(super) fn settle_connection(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    limits: &Clients,
+    draining: bool,
+) {
+    let client = session.as_downstream_mut();
+    if draining || forward::asks_to_close(&client.req_header().headers) {
+        client.set_keepalive(None);
+    }
+    exchange.keep_alive = client.get_keepalive().is_some();
+    client.set_read_timeout(Some(limits.body_timeout));
+    client.set_write_timeout(Some(WRITE_LIMIT));
+    if client.req_header().version == Version::HTTP_10 {
+        // It knows no answers before the answer, and cannot ask for one (RFC 9110, 15.2).
+        client.req_header_mut().remove_header(&header::EXPECT);
+        client.set_ignore_info_resp(true);
+    }
+}
 
 /// Rewrites a request's header for the server that it goes to.
 pub(super) fn rewrite_request(

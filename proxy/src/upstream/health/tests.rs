@@ -1,0 +1,109 @@
+use super::*;
+use proptest::prelude::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn up(now: Instant) -> Health {
+    let mut health = Health::new(false, now);
+    assert!(health.probed(Probe::Passed, &HealthSettings::default(), now));
+    assert_eq!(health.state(), State::Up);
+    health
+}
+
+#[test]
+fn two_misses_take_out_and_one_pass_brings_back() {
+    let now = Instant::now();
+    let checks = HealthSettings::default();
+    let mut health = up(now);
+    assert!(!health.probed(Probe::Unwell, &checks, now));
+    assert!(!health.probed(Probe::Passed, &checks, now));
+    assert!(!health.probed(Probe::TimedOut, &checks, now));
+    assert!(health.probed(Probe::NotConnected, &checks, now));
+    assert_eq!(health.state(), State::Out(Cause::HealthCheck));
+    assert!(health.probed(Probe::Passed, &checks, now));
+    assert_eq!(health.state(), State::Up);
+}
+
+#[test]
+fn a_busy_server_is_not_a_dead_one() {
+    let now = Instant::now();
+    let checks = HealthSettings::default();
+    let mut health = up(now);
+    health.answered(false, &EjectSettings::default(), now);
+    for _ in 0..9 {
+        assert!(!health.probed(Probe::TimedOut, &checks, now));
+    }
+    let later = now + SECOND;
+    assert!(!health.probed(Probe::TimedOut, &checks, later));
+    assert!(health.probed(Probe::TimedOut, &checks, later));
+}
+
+#[test]
+fn a_hard_fact_takes_out_at_once_until_a_pass() {
+    let now = Instant::now();
+    let mut health = up(now);
+    assert!(health.out(Cause::NotConnected, now));
+    assert!(!health.out(Cause::NotConnected, now));
+    assert!(!health.tick(now + 100 * SECOND));
+    assert!(health.probed(Probe::Passed, &HealthSettings::default(), now));
+}
+
+#[test]
+fn five_errors_in_a_row_eject_for_five_seconds_then_ten() {
+    let now = Instant::now();
+    let settings = EjectSettings::default();
+    let mut health = up(now);
+    for _ in 0..4 {
+        assert!(!health.answered(true, &settings, now));
+    }
+    assert!(!health.answered(false, &settings, now));
+    for _ in 0..4 {
+        assert!(!health.answered(true, &settings, now));
+    }
+    assert!(health.answered(true, &settings, now));
+    health.eject(&settings, now);
+    assert!(!health.probed(Probe::Passed, &HealthSettings::default(), now));
+    assert!(!health.tick(now + 4 * SECOND));
+    assert!(health.tick(now + 5 * SECOND));
+    health.eject(&settings, now);
+    assert!(!health.tick(now + 9 * SECOND));
+    assert!(health.tick(now + 10 * SECOND));
+}
+
+#[test]
+fn what_is_configured_as_down_stays_down() {
+    let now = Instant::now();
+    let mut health = Health::new(true, now);
+    assert!(!health.probed(Probe::Passed, &HealthSettings::default(), now));
+    assert!(!health.out(Cause::Silent, now));
+    assert_eq!(health.state(), State::Out(Cause::Down));
+}
+
+proptest! {
+    /// Whatever happened before, enough passes (and the end of an ejection) bring it back.
+    #[test]
+    fn nobody_is_stuck_out(events in prop::collection::vec(0..8u8, 0..60)) {
+        let checks = HealthSettings { rise: 2, ..HealthSettings::default() };
+        let eject = EjectSettings::default();
+        let mut now = Instant::now();
+        let mut health = Health::new(false, now);
+        for event in events {
+            now += Duration::from_millis(100);
+            match event {
+                0 => { health.probed(Probe::Passed, &checks, now); }
+                1 => { health.probed(Probe::TimedOut, &checks, now); }
+                2 => { health.probed(Probe::NotConnected, &checks, now); }
+                3 => { health.out(Cause::Silent, now); }
+                4 => { health.probed(Probe::Draining, &checks, now); }
+                5 => if health.answered(true, &eject, now) { health.eject(&eject, now) },
+                6 => { health.answered(false, &eject, now); }
+                _ => { health.tick(now); }
+            }
+        }
+        now += eject.cap;
+        health.tick(now);
+        health.probed(Probe::Passed, &checks, now);
+        health.probed(Probe::Passed, &checks, now);
+        prop_assert_eq!(health.state(), State::Up);
+    }
+}
