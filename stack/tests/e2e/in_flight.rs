@@ -22,7 +22,7 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
 ];
 
 fn an_instance_finishes_what_it_has(world: &World) {
-    // Ten in a row: four are on `api`.
+    // Of ten in a row, about four are on `api`.
     let posts: Vec<_> = (0..10)
         .map(|number| HalfPost::send(world, number))
         .collect();
@@ -31,7 +31,8 @@ fn an_instance_finishes_what_it_has(world: &World) {
         world.leaves_rotation("api_1");
         let served_by: Vec<_> = posts.into_iter().map(|post| post.finish(world)).collect();
         let count = served_by.iter().filter(|name| *name == "api_1").count();
-        assert_eq!(count, 4, "{served_by:?}");
+        // Those that watch the rotation take their turns in between.
+        assert!((2..=6).contains(&count), "{served_by:?}");
         stopping.join().unwrap();
     });
     world.start("api");
