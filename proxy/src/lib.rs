@@ -16,6 +16,7 @@ pub mod access_log;
 pub mod admin;
 pub mod balance;
 pub mod cli;
+pub mod clients;
 pub mod config;
 pub mod drain;
 pub mod files;

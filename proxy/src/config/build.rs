@@ -14,7 +14,7 @@ use super::setting::{Given, Setting};
 use super::source::Source;
 use super::{Config, routes, upstreams};
 use crate::access_log::Destination;
-use crate::front::Clients;
+use crate::clients::Clients;
 
 /// Makes the whole configuration; `file` is what relative folders begin beside.
 pub(super) fn config(raw: Raw, source: &Source<'_>, file: &Path) -> Result<Config, Refused> {

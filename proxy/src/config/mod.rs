@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::access_log::Destination;
-use crate::front::Clients;
+use crate::clients::Clients;
 use crate::route::Matcher;
 use crate::upstream;
 

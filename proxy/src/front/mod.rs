@@ -13,7 +13,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use ipnet::IpNet;
 use pingora_core::apps::{HttpServerApp, ReusedHttpStream};
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
@@ -22,6 +21,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep_until, timeout, timeout_at};
 
 use crate::access_log::{AccessLog, Entry, timestamp};
+use crate::clients::Clients;
 use crate::drain::{Drain, Phase};
 use crate::gateway::Gateway;
 use crate::gateway::exchange::{Arrival, milliseconds};
@@ -33,33 +33,6 @@ use client::ClientStream;
 
 /// How long a refused client may take to read the answer and to close.
 const LINGER: Duration = Duration::from_secs(1);
-
-/// The limits towards clients.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Clients {
-    /// Networks whose `X-Forwarded-*` is believed. Default none.
-    pub trusted_proxies: Vec<IpNet>,
-    /// For a whole head, from its first byte. Default 10 s.
-    pub header_timeout: Duration,
-    /// Between two requests. Default 75 s.
-    pub idle_timeout: Duration,
-    /// Between two reads of a body. Default 30 s.
-    pub body_timeout: Duration,
-    /// Connections at the same time. Default 20 000.
-    pub max_connections: usize,
-}
-
-impl Default for Clients {
-    fn default() -> Self {
-        Self {
-            trusted_proxies: Vec::new(),
-            header_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(75),
-            body_timeout: Duration::from_secs(30),
-            max_connections: 20_000,
-        }
-    }
-}
 
 /// Serves client connections, one request after the other.
 #[derive(Clone)]

@@ -26,9 +26,9 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::access_log::AccessLog;
+use crate::clients::Clients;
 use crate::drain::Drain;
 use crate::files;
-use crate::front::Clients;
 use crate::request_id;
 use crate::respond::{self, Failure};
 use crate::retry;

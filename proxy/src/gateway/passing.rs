@@ -11,8 +11,8 @@ use pingora_proxy::Session;
 
 use super::exchange::Exchange;
 use super::failing;
+use crate::clients::Clients;
 use crate::forward;
-use crate::front::Clients;
 use crate::upstream::health::Cause;
 
 /// The longest that the writing of one piece of an answer to a client may take.

@@ -15,8 +15,9 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use super::StartError;
+use crate::clients::Clients;
 use crate::drain::{Drain, Phase};
-use crate::front::{Clients, Front};
+use crate::front::Front;
 
 /// How long clients are told to go elsewhere before the listeners close.
 const ANNOUNCE: Duration = Duration::from_secs(1);
