@@ -61,6 +61,9 @@ pub(super) async fn load(
             }
         }
     }
+    if !second.is_empty() {
+        show(&second);
+    }
     all
 }
 

@@ -43,6 +43,12 @@ impl Second {
         }
     }
 
+    /// Tells whether nothing was sent in it and nothing came back.
+    pub(super) fn is_empty(&self) -> bool {
+        let ended = self.ok + self.lost + self.refused + self.unknown;
+        self.sent + ended == 0
+    }
+
     pub(super) fn next(&self) -> Self {
         Self {
             number: self.number + 1,
