@@ -1,12 +1,33 @@
-//! What was acknowledged is still there after everything was ended and started again.
+//! What was acknowledged is there, for every instance, and after everything was started again.
+
+use std::collections::BTreeSet;
 
 use http::Method;
 use serde_json::Value;
 
 use crate::Scenario;
-use crate::world::World;
+use crate::world::{World, name_of};
 
-pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[("survives_down_and_up", survives_down_and_up)];
+pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
+    (
+        "is_the_same_for_both_instances",
+        is_the_same_for_both_instances,
+    ),
+    ("survives_down_and_up", survives_down_and_up),
+];
+
+fn is_the_same_for_both_instances(world: &World) {
+    let added = world.add_song("shared").json();
+    let path = format!("/api/music/{}/", added["id"]);
+    let mut readers = BTreeSet::new();
+    for _ in 0..10 {
+        let answer = world.get(&path);
+        assert_eq!(answer.json()["song"], "shared", "{}", answer.text());
+        readers.insert(name_of(&answer));
+    }
+    assert_eq!(readers.len(), 2, "{readers:?}");
+    world.send(Method::DELETE, &path, &Value::Null);
+}
 
 fn survives_down_and_up(world: &World) {
     let added = world.add_song("kept").json();

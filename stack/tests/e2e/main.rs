@@ -74,7 +74,19 @@ fn main() -> ExitCode {
         Ok(()) => libtest_mimic::run(&arguments, trials).exit_code(),
         Err(_) => ExitCode::FAILURE,
     };
+    if code != ExitCode::SUCCESS {
+        show_last_lines(&world.log());
+    }
     // The verdict stands, even if something cannot be cleared away.
     let _ = catch_unwind(AssertUnwindSafe(|| world.destroy()));
     code
+}
+
+fn show_last_lines(log: &str) {
+    let lines: Vec<_> = log.lines().collect();
+    let last = lines.len().saturating_sub(200);
+    eprintln!(
+        "the last lines of the stack's log:\n{}",
+        lines[last..].join("\n")
+    );
 }
