@@ -13,6 +13,8 @@ use serde::Serialize;
 
 /// Lines that may wait for the writer.
 const WAITING: usize = 16 * 1024;
+/// How long a line may wait for others to be written with it.
+const GATHERING: Duration = Duration::from_millis(20);
 
 /// Where access log lines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -153,6 +155,7 @@ fn write_all(lines: &Receiver<Vec<u8>>, dropped: &AtomicU64, out: impl Write) {
     while let Ok(line) = lines.recv() {
         // A closed standard output is no reason to stop serving.
         let _ = out.write_all(&line);
+        gather();
         while let Ok(line) = lines.try_recv() {
             let _ = out.write_all(&line);
         }
@@ -165,6 +168,15 @@ fn write_all(lines: &Receiver<Vec<u8>>, dropped: &AtomicU64, out: impl Write) {
             );
         }
     }
+}
+
+/// Lets lines gather, so that one write carries many and no request has to wake the writer.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread of its own: no worker is blocked"
+)]
+fn gather() {
+    std::thread::sleep(GATHERING);
 }
 
 #[cfg(test)]
