@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::access_log::timestamp;
 use crate::drain::Drain;
+use crate::live::InForce;
 use crate::respond;
 use crate::upstream::Upstream;
 use crate::upstream::health::State as Fitness;
@@ -21,8 +22,8 @@ use crate::upstream::server::Server;
 /// What the admin listener shows.
 #[derive(Debug, Clone)]
 pub struct Admin {
-    /// All upstreams.
-    pub upstreams: Vec<Arc<Upstream>>,
+    /// What the proxy serves by.
+    pub live: InForce,
     /// Whether the proxy is stopping.
     pub drain: Arc<Drain>,
 }
@@ -83,7 +84,8 @@ struct ServerStatus {
 }
 
 async fn status(State(admin): State<Admin>) -> Json<Status> {
-    let upstreams: Vec<_> = admin.upstreams.iter().map(|u| upstream_status(u)).collect();
+    let live = admin.live.load();
+    let upstreams: Vec<_> = live.upstreams.iter().map(|u| upstream_status(u)).collect();
     let servers = upstreams.iter().flat_map(|upstream| &upstream.servers);
     Json(Status {
         instance: respond::INSTANCE,
@@ -97,7 +99,7 @@ async fn status(State(admin): State<Admin>) -> Json<Status> {
 fn upstream_status(upstream: &Upstream) -> UpstreamStatus {
     let now = Instant::now();
     UpstreamStatus {
-        name: upstream.settings().name.to_string(),
+        name: upstream.name().to_string(),
         method: "round-robin",
         servers: upstream
             .servers()

@@ -1,5 +1,6 @@
 //! What clients may take: the limits that [`crate::front`] and [`crate::gateway`] keep towards them.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -17,6 +18,14 @@ pub struct Clients {
     pub body_timeout: Duration,
     /// Connections at the same time. Default 20 000.
     pub max_connections: usize,
+}
+
+impl Clients {
+    /// Whether what a client at this address says of others is believed.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let mut networks = self.trusted_proxies.iter();
+        networks.any(|network| network.contains(&address))
+    }
 }
 
 impl Default for Clients {

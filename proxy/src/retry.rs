@@ -122,14 +122,21 @@ pub struct Budget {
 impl Budget {
     /// A full budget which earns this many retries, mostly a fraction of one, with each request.
     pub fn new(retries_per_request: f64, now: Instant) -> Self {
-        Self {
-            // `as` saturates: a senseless number becomes a very small or a very large budget.
-            earned_per_request: (retries_per_request * RETRY as f64).round() as u64,
+        let mut budget = Self {
+            earned_per_request: 0,
             tokens: BUDGET_AT_REST,
             window_began: now,
             earned_in_window: 0,
             earned_before: 0,
-        }
+        };
+        budget.set_rate(retries_per_request);
+        budget
+    }
+
+    /// Sets what each request earns from now on; what was earned stays.
+    pub fn set_rate(&mut self, retries_per_request: f64) {
+        // `as` saturates: a senseless number becomes a very small or a very large budget.
+        self.earned_per_request = (retries_per_request * RETRY as f64).round() as u64;
     }
 
     /// Books a request.

@@ -69,7 +69,7 @@ fn serve(file: &Path) -> ExitCode {
     };
     match serve_until_stopped(config) {
         Ok(code) => code,
-        Err(error @ StartError::Files { .. }) => fail(BAD_CONFIGURATION, &error),
+        Err(error @ StartError::Files(_)) => fail(BAD_CONFIGURATION, &error),
         Err(error) => fail(1, &error),
     }
 }

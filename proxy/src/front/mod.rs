@@ -21,11 +21,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep_until, timeout, timeout_at};
 
 use crate::access_log::{AccessLog, Entry, timestamp};
-use crate::clients::Clients;
 use crate::drain::{Drain, Phase};
 use crate::gateway::Gateway;
 use crate::gateway::exchange::{Arrival, milliseconds};
 use crate::head::{self, Verdict};
+use crate::live::InForce;
 use crate::request_id;
 use crate::respond::{self, Failure};
 use body::BodyEnd;
@@ -39,8 +39,8 @@ const LINGER: Duration = Duration::from_secs(1);
 pub struct Front {
     /// What requests are handed over to.
     pub proxy: Arc<HttpProxy<Gateway>>,
-    /// Limits towards clients.
-    pub clients: Clients,
+    /// What the proxy serves by.
+    pub live: InForce,
     /// Limits of a head.
     pub limits: head::Limits,
     /// Whether the proxy is stopping.
@@ -62,7 +62,7 @@ impl Front {
     pub async fn serve(&self, stream: Stream, peer: Option<SocketAddr>) {
         let client = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
         let mut connection = Box::new(ClientStream::new(stream));
-        let mut patience = self.clients.header_timeout;
+        let mut patience = self.live.load().clients.header_timeout;
         loop {
             let Some(first_byte) = self.first_byte(&mut connection, patience).await else {
                 return;
@@ -83,7 +83,7 @@ impl Front {
                 return;
             };
             connection = next;
-            patience = self.clients.idle_timeout;
+            patience = self.live.load().clients.idle_timeout;
         }
     }
 
@@ -107,7 +107,7 @@ impl Front {
     }
 
     async fn read_head(&self, connection: &mut ClientStream, first_byte: Instant) -> Arrived {
-        let deadline = (first_byte + self.clients.header_timeout).into();
+        let deadline = (first_byte + self.live.load().clients.header_timeout).into();
         let mut reader = head::Reader::new(self.limits);
         loop {
             match reader.read(connection.ahead()) {
@@ -141,7 +141,8 @@ impl Front {
             .map_or(original, |rewritten| rewritten.as_slice().into());
         let mut session = ServerSession::new_http1(connection);
         session.set_pipelined_prefix(head);
-        session.set_keepalive(Some(self.clients.idle_timeout.as_secs().max(1)));
+        let idle = self.live.load().clients.idle_timeout;
+        session.set_keepalive(Some(idle.as_secs().max(1)));
         session.set_connection_user_context(Some(Box::new(arrival)));
         let reused = self
             .proxy

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::line::Unlogged;
 use crate::access_log::TryEntry;
+use crate::live::Live;
 use crate::respond::Failure;
 use crate::retry;
-use crate::upstream::Upstream;
 use crate::upstream::server::Server;
 use crate::upstream::tries::OpenTry;
+use crate::upstream::{Settings, Upstream};
 
 /// What [`crate::front`] knows of a request when it hands it over.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct CurrentTry {
 /// The state of one request.
 #[derive(Debug)]
 pub struct Exchange {
+    /// What the proxy served by when it began; a reload does not change it.
+    pub live: Arc<Live>,
     /// Where it comes from.
     pub arrival: Arrival,
     /// Its id, the client's or a new one.
@@ -42,6 +45,8 @@ pub struct Exchange {
     pub route: Option<String>,
     /// The upstream that serves it.
     pub upstream: Option<Arc<Upstream>>,
+    /// What was set of the upstream when the request came to it.
+    pub settings: Option<Arc<Settings>>,
     /// The largest body that its route takes, in bytes.
     pub max_body: u64,
     /// What of its body has passed on the current try, in bytes.
@@ -70,8 +75,9 @@ pub struct Exchange {
 
 impl Exchange {
     /// A request of which nothing is known yet.
-    pub fn new(now: Instant) -> Self {
+    pub fn new(live: Arc<Live>, now: Instant) -> Self {
         Self {
+            live,
             arrival: Arrival {
                 client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
                 at: now,
@@ -79,6 +85,7 @@ impl Exchange {
             request_id: String::new(),
             route: None,
             upstream: None,
+            settings: None,
             max_body: u64::MAX,
             body_bytes: 0,
             current: None,
@@ -112,7 +119,7 @@ impl Exchange {
     ///
     /// A request that is no longer `replayable` cannot be moved to another server.
     pub fn passed_on(&mut self, replayable: bool, whole: bool, now: Instant) {
-        let (Some(current), Some(upstream)) = (&self.current, &self.upstream) else {
+        let (Some(current), Some(settings)) = (&self.current, &self.settings) else {
             return;
         };
         current.open.moved.set(now);
@@ -121,7 +128,7 @@ impl Exchange {
         }
         if whole {
             let first_sent = *self.sent.get_or_insert(now);
-            let gives_up = upstream.settings().timeouts.gives_up(first_sent, now);
+            let gives_up = settings.timeouts.gives_up(first_sent, now);
             current.open.gives_up.set(gives_up);
             current.open.sent.set(now);
         }
@@ -147,12 +154,12 @@ impl Exchange {
         request: RequestFacts,
         now: Instant,
     ) -> retry::Decision {
-        let Some(upstream) = &self.upstream else {
+        let (Some(upstream), Some(settings)) = (&self.upstream, &self.settings) else {
             return retry::Decision::GiveUp;
         };
         let mut tried = self.tried.clone();
         tried.extend(self.current.as_ref().map(|try_| Arc::clone(&try_.server)));
-        let limit = upstream.settings().timeouts.request;
+        let limit = settings.timeouts.request;
         let situation = retry::Situation {
             repeatable: request.repeatable,
             replayable: request.replayable,
@@ -163,7 +170,7 @@ impl Exchange {
                 .sent
                 .is_some_and(|sent| now.saturating_duration_since(sent) >= limit),
         };
-        let decision = retry::decide(&upstream.settings().retry, failure, &situation);
+        let decision = retry::decide(&settings.retry, failure, &situation);
         // Nothing was sent, or it was paid for when the try was cut.
         let free = matches!(
             failure,

@@ -80,7 +80,7 @@ fn entry<'a>(
         status: status.as_u16(),
         bytes,
         route: exchange.route.clone(),
-        upstream: exchange.upstream.as_ref().map(|u| &*u.settings().name),
+        upstream: exchange.upstream.as_ref().map(|u| &**u.name()),
         instance: exchange.instance.as_deref().unwrap_or(respond::INSTANCE),
         tries: &exchange.tries,
         first_byte_ms: exchange.first_byte.map(milliseconds),
@@ -92,9 +92,12 @@ fn entry<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
+    use crate::live::Live;
     use crate::upstream::ServerSettings;
     use crate::upstream::Timeouts;
     use crate::upstream::server::{Endpoint, Server};
+    use std::path::Path;
 
     #[test]
     fn a_panic_leaves_a_line_and_nothing_in_flight() {
@@ -108,7 +111,10 @@ mod tests {
         let endpoint = Endpoint::Inet("127.0.0.1:1".parse().unwrap());
         let server = Server::new(&server, endpoint, &Timeouts::default(), now).unwrap();
         let server = Arc::new(server);
-        let mut exchange = Exchange::new(now);
+        let config = "routes = [{ path = '/', upstream = 'u' }]\nupstreams.u.servers = [{ address = 'a:1' }]";
+        let config = Config::parse(config, Path::new("")).unwrap();
+        let live = Live::of(&config, &[], now).unwrap();
+        let mut exchange = Exchange::new(Arc::new(live), now);
         exchange.unlogged = Some(Unlogged {
             access_log: Arc::new(access_log),
             method: Method::GET,

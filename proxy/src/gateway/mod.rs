@@ -11,14 +11,12 @@ mod passing;
 mod serving;
 
 use std::any::Any;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header;
-use ipnet::IpNet;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
@@ -26,13 +24,12 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::access_log::AccessLog;
-use crate::clients::Clients;
 use crate::drain::Drain;
 use crate::files;
+use crate::live::InForce;
 use crate::request_id;
 use crate::respond::{self, Failure};
 use crate::retry;
-use crate::route::Table;
 use crate::upstream::Upstream;
 use crate::upstream::dialler::CutHandle;
 use exchange::{Arrival, Exchange};
@@ -54,21 +51,12 @@ pub enum Target {
 /// Everything that a request meets on its way.
 #[derive(Debug)]
 pub struct Gateway {
-    /// The routes.
-    pub routes: Table<Target>,
-    /// Limits towards clients.
-    pub clients: Clients,
+    /// What the proxy serves by.
+    pub live: InForce,
     /// Whether the proxy is stopping.
     pub drain: Arc<Drain>,
     /// Where each request is noted.
     pub access_log: Arc<AccessLog>,
-}
-
-impl Gateway {
-    fn trusts(&self, address: IpAddr) -> bool {
-        let trusted: &[IpNet] = &self.clients.trusted_proxies;
-        trusted.iter().any(|network| network.contains(&address))
-    }
 }
 
 #[async_trait]
@@ -76,7 +64,7 @@ impl ProxyHttp for Gateway {
     type CTX = Exchange;
 
     fn new_ctx(&self) -> Exchange {
-        Exchange::new(Instant::now())
+        Exchange::new(self.live.load_full(), Instant::now())
     }
 
     fn on_connection_reuse(
@@ -97,7 +85,7 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         exchange.request_id = request_id::of(&session.req_header().headers);
         line::begin(session, exchange, &self.access_log);
-        passing::settle_connection(session, exchange, &self.clients, self.drain.has_begun());
+        passing::settle_connection(session, exchange, self.drain.has_begun());
         Ok(())
     }
 
@@ -105,7 +93,8 @@ impl ProxyHttp for Gateway {
         let header = session.req_header();
         let host = header.headers.get(header::HOST);
         let host = host.and_then(|value| value.to_str().ok());
-        let Some(found) = self.routes.find(host, header.uri.path()) else {
+        let live = Arc::clone(&exchange.live);
+        let Some(found) = live.routes.find(host, header.uri.path()) else {
             return serving::refuse(session, exchange, Failure::NoRoute).await;
         };
         exchange.route = Some(found.matcher.to_string());
@@ -116,6 +105,7 @@ impl ProxyHttp for Gateway {
             }
             Target::Upstream { upstream, max_body } => {
                 exchange.upstream = Some(Arc::clone(upstream));
+                exchange.settings = Some(upstream.settings());
                 exchange.max_body = *max_body;
                 upstream.earn(exchange.arrival.at);
                 serving::admit(session, exchange).await
@@ -165,8 +155,7 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        let trusted = self.trusts(exchange.arrival.client);
-        passing::rewrite_request(session, request, exchange, trusted)
+        passing::rewrite_request(session, request, exchange)
     }
 
     async fn request_body_filter(

@@ -11,7 +11,6 @@ use pingora_proxy::Session;
 
 use super::exchange::Exchange;
 use super::failing;
-use crate::clients::Clients;
 use crate::forward;
 use crate::upstream::health::Cause;
 
@@ -31,12 +30,8 @@ const DRAIN_HEADER: &str = "x-lb-drain";
 const CAUSE_HEADER: &str = "x-lb-cause";
 
 /// Settles what holds for a client's connection during this request.
-pub(super) fn settle_connection(
-    session: &mut Session,
-    exchange: &mut Exchange,
-    limits: &Clients,
-    draining: bool,
-) {
+pub(super) fn settle_connection(session: &mut Session, exchange: &mut Exchange, draining: bool) {
+    let limits = &exchange.live.clients;
     let client = session.as_downstream_mut();
     if draining || forward::asks_to_close(&client.req_header().headers) {
         client.set_keepalive(None);
@@ -56,14 +51,13 @@ pub(super) fn rewrite_request(
     session: &Session,
     request: &mut RequestHeader,
     exchange: &Exchange,
-    is_trusted_proxy: bool,
 ) -> Result<()> {
     let headers = &session.req_header().headers;
     let changes = forward::request_changes(
         headers,
         &forward::Client {
             address: exchange.arrival.client,
-            is_trusted_proxy,
+            is_trusted_proxy: exchange.live.clients.trusts(exchange.arrival.client),
             scheme: "http",
             version: session.req_header().version,
         },
@@ -100,7 +94,7 @@ fn deadline(session: &Session, exchange: &Exchange, now: Instant) -> Option<u64>
     if !writes || !is_small {
         return None;
     }
-    let timeouts = &exchange.upstream.as_ref()?.settings().timeouts;
+    let timeouts = &exchange.settings.as_ref()?.timeouts;
     let gives_up = timeouts.gives_up(exchange.sent.unwrap_or(now), now);
     let left = gives_up.checked_duration_since(now + WRITE_TAKES)?;
     let at = SystemTime::now()

@@ -10,20 +10,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::http_proxy;
 use tokio::net::TcpListener;
 
 use crate::access_log::AccessLog;
 use crate::admin::{self, Admin};
-use crate::config::{Config, Target as ConfiguredTarget};
+use crate::config::Config;
 use crate::drain::Drain;
-use crate::files;
 use crate::front::Front;
-use crate::gateway::{Gateway, Target};
+use crate::gateway::Gateway;
 use crate::head;
-use crate::route::Table;
-use crate::upstream::Upstream;
+use crate::live::{InForce, Live, NoFolder};
 pub use sockets::Sockets;
 
 /// Why the proxy cannot start.
@@ -38,13 +37,8 @@ pub enum StartError {
         cause: io::Error,
     },
     /// A folder of files could not be opened.
-    #[error("cannot serve files from {folder}: {cause}")]
-    Files {
-        /// The folder.
-        folder: String,
-        /// What the system said.
-        cause: io::Error,
-    },
+    #[error(transparent)]
+    Files(#[from] NoFolder),
     /// The access log could not be opened.
     #[error("cannot open the access log: {0}")]
     AccessLog(io::Error),
@@ -63,19 +57,15 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     let now = Instant::now();
-    let upstreams: Vec<Arc<Upstream>> = config
-        .upstreams
-        .iter()
-        .map(|settings| Arc::new(Upstream::new(settings.clone(), now)))
-        .collect();
+    let live: InForce = Arc::new(ArcSwap::from_pointee(Live::of(&config, &[], now)?));
     let drain = Arc::new(Drain::default());
-    let front = front(&config, &upstreams, &drain, access_log)?;
-    for upstream in &upstreams {
+    let front = front(&config, &live, &drain, access_log);
+    for upstream in &live.load().upstreams {
         upstream.start();
     }
     if let Some(listener) = sockets.admin {
         let app = admin::router(Admin {
-            upstreams,
+            live,
             drain: Arc::clone(&drain),
         });
         let listener = TcpListener::from_std(listener).map_err(StartError::Runtime)?;
@@ -84,16 +74,10 @@ pub async fn run(
     accept::until_stopped(&config.clients, sockets.public, front, &drain, stop).await
 }
 
-fn front(
-    config: &Config,
-    upstreams: &[Arc<Upstream>],
-    drain: &Arc<Drain>,
-    access_log: AccessLog,
-) -> Result<Front, StartError> {
+fn front(config: &Config, live: &InForce, drain: &Arc<Drain>, access_log: AccessLog) -> Front {
     let access_log = Arc::new(access_log);
     let gateway = Gateway {
-        routes: routes(config, upstreams)?,
-        clients: config.clients.clone(),
+        live: Arc::clone(live),
         drain: Arc::clone(drain),
         access_log: Arc::clone(&access_log),
     };
@@ -104,37 +88,11 @@ fn front(
         upstream_keepalive_pool_size: 1024,
         ..ServerConf::default()
     };
-    Ok(Front {
+    Front {
         proxy: Arc::new(http_proxy(&Arc::new(framework), gateway)),
-        clients: config.clients.clone(),
+        live: Arc::clone(live),
         limits: head::Limits::default(),
         drain: Arc::clone(drain),
         access_log,
-    })
-}
-
-fn routes(config: &Config, upstreams: &[Arc<Upstream>]) -> Result<Table<Target>, StartError> {
-    let mut routes = Vec::new();
-    for route in &config.routes {
-        let target = match &route.target {
-            ConfiguredTarget::Files { root } => {
-                Target::Files(files::Root::open(root).map_err(|cause| StartError::Files {
-                    folder: root.display().to_string(),
-                    cause,
-                })?)
-            }
-            ConfiguredTarget::Upstream { name, max_body } => {
-                // The configuration has been checked: the name is there.
-                let Some(upstream) = upstreams.iter().find(|u| u.settings().name == *name) else {
-                    continue;
-                };
-                Target::Upstream {
-                    upstream: Arc::clone(upstream),
-                    max_body: *max_body,
-                }
-            }
-        };
-        routes.push((route.matcher.clone(), target));
     }
-    Ok(Table::new(routes))
 }

@@ -26,12 +26,11 @@ enum Found {
     Unknown,
 }
 
-/// Keeps the endpoints of one configured server up to date for as long as the upstream lives.
-pub(super) async fn follow(upstream: Arc<Upstream>, index: usize) {
-    let address = upstream.settings().servers[index].address.clone();
+/// Keeps the endpoints of one configured server up to date until it is aborted.
+pub(super) async fn follow(upstream: Arc<Upstream>, address: Address, resolve: Duration) {
     let every = match address {
-        Address::SocketFolder(_) => upstream.settings().resolve.min(FOLDER_EVERY),
-        Address::Host { .. } | Address::Socket(_) => upstream.settings().resolve,
+        Address::SocketFolder(_) => resolve.min(FOLDER_EVERY),
+        Address::Host { .. } | Address::Socket(_) => resolve,
     };
     let mut missing = 0;
     loop {
@@ -40,12 +39,12 @@ pub(super) async fn follow(upstream: Arc<Upstream>, index: usize) {
                 missing = 0;
                 endpoints.sort();
                 endpoints.dedup();
-                upstream.found(index, endpoints, Instant::now());
+                upstream.found(&address, endpoints, Instant::now());
             }
             Found::Nothing => {
                 missing += 1;
                 if missing >= GONE_AFTER {
-                    upstream.found(index, Vec::new(), Instant::now());
+                    upstream.found(&address, Vec::new(), Instant::now());
                 }
             }
             Found::Unknown => {}

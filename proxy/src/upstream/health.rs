@@ -24,7 +24,9 @@ pub enum Cause {
     Draining,
     /// It answered too many requests in a row with 5xx.
     ServerErrors,
-    /// It is configured as down.
+    /// It was drained by hand.
+    Drained,
+    /// It is down by hand, in the file or at run time.
     Down,
 }
 
@@ -38,8 +40,27 @@ impl Cause {
             Self::HealthCheck => "health check failed",
             Self::Draining => "draining",
             Self::ServerErrors => "too many 5xx answers",
-            Self::Down => "configured as down",
+            Self::Drained => "drained by hand",
+            Self::Down => "down by hand",
         }
+    }
+}
+
+/// What an operator wants of a server, whatever its health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It gets requests when it is well.
+    Ready,
+    /// It gets no new ones; its health is still watched, so that it is back at once.
+    Drain,
+    /// It gets none, and nobody asks how it is.
+    Down,
+}
+
+impl Mode {
+    /// The mode that the file asks for.
+    pub fn configured(down: bool) -> Self {
+        if down { Self::Down } else { Self::Ready }
     }
 }
 
@@ -72,6 +93,8 @@ pub enum Probe {
 /// The health of one server.
 #[derive(Debug)]
 pub struct Health {
+    mode: Mode,
+    /// Whatever the mode.
     state: State,
     since: Instant,
     passes: u32,
@@ -85,9 +108,9 @@ pub struct Health {
 impl Health {
     /// A server that has passed no check yet: out.
     pub fn new(down: bool, now: Instant) -> Self {
-        let cause = if down { Cause::Down } else { Cause::New };
         Self {
-            state: State::Out(cause),
+            mode: Mode::configured(down),
+            state: State::Out(Cause::New),
             since: now,
             passes: 0,
             misses: 0,
@@ -100,7 +123,30 @@ impl Health {
 
     /// Up or out, and why.
     pub fn state(&self) -> State {
-        self.state
+        match self.mode {
+            Mode::Ready => self.state,
+            Mode::Drain => State::Out(Cause::Drained),
+            Mode::Down => State::Out(Cause::Down),
+        }
+    }
+
+    /// What the operator wants.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Takes in what the operator wants. Returns whether that is new.
+    pub fn set_mode(&mut self, mode: Mode, now: Instant) -> bool {
+        let is_new = self.mode != mode;
+        if is_new {
+            if self.mode == Mode::Down {
+                // Nobody has looked at it meanwhile.
+                self.enter(State::Out(Cause::New), now);
+            }
+            self.mode = mode;
+            self.since = now;
+        }
+        is_new
     }
 
     /// When the state last changed.
@@ -110,7 +156,7 @@ impl Health {
 
     /// Takes in the result of a health check. Returns whether the state changed.
     pub fn probed(&mut self, probe: Probe, settings: &HealthSettings, now: Instant) -> bool {
-        match probe {
+        let changed = match probe {
             Probe::Passed => self.passed(settings, now),
             Probe::Draining => self.out(Cause::Draining, now),
             Probe::NotAsked => false,
@@ -122,17 +168,17 @@ impl Health {
                     && self.misses >= settings.fall
                     && self.out(Cause::HealthCheck, now)
             }
-        }
+        };
+        changed && self.mode == Mode::Ready
     }
 
     /// Takes the server out because of a hard fact seen by a request. Returns whether it was up.
     pub fn out(&mut self, cause: Cause, now: Instant) -> bool {
         self.passes = 0;
         match self.state {
-            State::Out(Cause::Down) => false,
             State::Out(Cause::ServerErrors) | State::Up => {
                 self.enter(State::Out(cause), now);
-                true
+                self.mode == Mode::Ready
             }
             State::Out(_) => {
                 self.state = State::Out(cause);
@@ -151,7 +197,7 @@ impl Health {
             return false;
         }
         self.consecutive_5xx = self.consecutive_5xx.saturating_add(1);
-        self.state == State::Up && self.consecutive_5xx >= settings.consecutive_5xx
+        self.state() == State::Up && self.consecutive_5xx >= settings.consecutive_5xx
     }
 
     /// Ejects the server for its 5xx answers, each time for twice as long.
@@ -172,14 +218,14 @@ impl Health {
         if over {
             self.enter(State::Up, now);
         }
-        over
+        over && self.mode == Mode::Ready
     }
 
     fn passed(&mut self, settings: &HealthSettings, now: Instant) -> bool {
         self.misses = 0;
         self.passes = self.passes.saturating_add(1);
         match self.state {
-            State::Up | State::Out(Cause::Down | Cause::ServerErrors) => false,
+            State::Up | State::Out(Cause::ServerErrors) => false,
             State::Out(Cause::New) => self.enter(State::Up, now),
             State::Out(_) => self.passes >= settings.rise && self.enter(State::Up, now),
         }

@@ -6,6 +6,7 @@
 pub mod dialler;
 pub mod discovery;
 pub mod health;
+mod members;
 pub mod probe;
 pub mod server;
 mod settings;
@@ -21,19 +22,18 @@ use arc_swap::{ArcSwap, Guard};
 use crate::balance::SmoothRoundRobin;
 use crate::retry::Budget;
 use health::{Cause, Probe, State};
-use server::{Endpoint, Server};
+use members::Members;
+use server::Server;
 pub use settings::{Address, EjectSettings, HealthSettings, ServerSettings, Settings, Timeouts};
 
 /// A set of servers that answer the same requests.
 #[derive(Debug)]
 pub struct Upstream {
-    settings: Settings,
-    /// The servers of each configured address, in the file's order.
-    groups: Mutex<Vec<Vec<Arc<Server>>>>,
-    /// The same in one row, for picks.
+    name: Arc<str>,
+    settings: ArcSwap<Settings>,
+    members: Mutex<Members>,
+    /// Its servers in one row, in the file's order, for picks.
     servers: ArcSwap<Vec<Arc<Server>>>,
-    /// Servers that are no longer part of it and may still have requests in hand.
-    leaving: Mutex<Vec<Arc<Server>>>,
     balancer: Mutex<SmoothRoundRobin>,
     budget: Mutex<Budget>,
 }
@@ -42,49 +42,34 @@ impl Upstream {
     /// An upstream whose servers are not known yet; [`Self::start`] finds them.
     pub fn new(settings: Settings, now: Instant) -> Self {
         Self {
-            groups: Mutex::new(vec![Vec::new(); settings.servers.len()]),
+            name: Arc::clone(&settings.name),
+            members: Mutex::new(Members::of(&settings)),
             servers: ArcSwap::default(),
-            leaving: Mutex::default(),
             balancer: Mutex::default(),
             budget: Mutex::new(Budget::new(settings.retry.budget, now)),
-            settings,
+            settings: ArcSwap::from_pointee(settings),
         }
     }
 
     /// Starts discovery, health checks and the watch over silent servers.
     pub fn start(self: &Arc<Self>) {
-        for index in 0..self.settings.servers.len() {
-            tokio::spawn(discovery::follow(Arc::clone(self), index));
-        }
+        self.follow();
         tokio::spawn(silence::watch(Arc::clone(self)));
     }
 
-    /// What is set of it.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
+    /// The name that routes use.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// What is set of it now. A request takes it once and keeps it.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
     }
 
     /// Its servers as they are now.
     pub fn servers(&self) -> Guard<Arc<Vec<Arc<Server>>>> {
         self.servers.load()
-    }
-
-    /// Servers that have left and that somebody still has to do with.
-    fn leaving(&self) -> Vec<Arc<Server>> {
-        let mut leaving = lock(&self.leaving);
-        leaving.retain(|server| Arc::strong_count(server) > 1);
-        leaving.clone()
-    }
-
-    /// Configured addresses that stand for no server at the moment.
-    pub fn unresolved(&self) -> Vec<String> {
-        let groups = lock(&self.groups);
-        let configured = self.settings.servers.iter();
-        configured
-            .zip(groups.iter())
-            .filter(|(_, group)| group.is_empty())
-            .map(|(server, _)| server.address.to_string())
-            .collect()
     }
 
     /// Picks the server for a request that has tried `tried` before.
@@ -107,7 +92,8 @@ impl Upstream {
     /// even before that; pays for it if it can.
     fn may_move(&self, before: &[Arc<Server>], now: Instant) -> bool {
         let tries = before.len() + 1;
-        let another = u32::try_from(tries).is_ok_and(|tries| tries < self.settings.retry.tries);
+        let another =
+            u32::try_from(tries).is_ok_and(|tries| tries < self.settings.load().retry.tries);
         another && self.has_another(before) && self.spend(now)
     }
 
@@ -144,7 +130,7 @@ impl Upstream {
     /// Takes in the status of an answer; ejects the server when it has answered too many 5xx and
     /// not too many others are ejected.
     pub fn answered(&self, server: &Server, server_error: bool, now: Instant) {
-        let eject = &self.settings.eject;
+        let eject = &self.settings.load().eject;
         let earned = server.with_health(|health| health.answered(server_error, eject, now));
         if earned && self.may_eject_one_more() {
             server.with_health(|health| health.eject(eject, now));
@@ -153,57 +139,11 @@ impl Upstream {
     }
 
     fn probed(&self, server: &Server, result: Probe, now: Instant) {
-        let checks = &self.settings.health;
+        let checks = &self.settings.load().health;
         let changed =
             server.with_health(|health| health.tick(now) | health.probed(result, checks, now));
         if changed {
             self.report(server);
-        }
-    }
-
-    /// Takes in what a look-up of one configured address found.
-    fn found(self: &Arc<Self>, index: usize, endpoints: Vec<Endpoint>, now: Instant) {
-        let mut groups = lock(&self.groups);
-        let known: Vec<&Endpoint> = groups[index].iter().map(|s| s.endpoint()).collect();
-        if known.iter().copied().eq(endpoints.iter()) {
-            return;
-        }
-        let (kept, gone): (Vec<_>, Vec<_>) = groups[index]
-            .drain(..)
-            .partition(|server| endpoints.contains(server.endpoint()));
-        for server in gone {
-            server.retire();
-            lock(&self.leaving).push(Arc::clone(&server));
-            tracing::info!(upstream = %self.settings.name, server = server.address(), endpoint = %server.endpoint(), "server gone");
-        }
-        groups[index] = endpoints
-            .into_iter()
-            .filter_map(|endpoint| {
-                let same = kept.iter().find(|server| *server.endpoint() == endpoint);
-                same.cloned().or_else(|| self.add(index, endpoint, now))
-            })
-            .collect();
-        self.servers.store(Arc::new(groups.concat()));
-    }
-
-    fn add(
-        self: &Arc<Self>,
-        index: usize,
-        endpoint: Endpoint,
-        now: Instant,
-    ) -> Option<Arc<Server>> {
-        let settings = &self.settings.servers[index];
-        match Server::new(settings, endpoint, &self.settings.timeouts, now) {
-            Ok(server) => {
-                let server = Arc::new(server);
-                tracing::info!(upstream = %self.settings.name, server = server.address(), endpoint = %server.endpoint(), "server found");
-                tokio::spawn(probe::rounds(Arc::clone(self), Arc::clone(&server)));
-                Some(server)
-            }
-            Err(error) => {
-                tracing::warn!(upstream = %self.settings.name, server = %settings.address, %error, "server not usable");
-                None
-            }
         }
     }
 
@@ -234,11 +174,11 @@ impl Upstream {
     fn may_eject_one_more(&self) -> bool {
         let servers = self.servers.load();
         let ejected = servers.iter().filter(|server| is_ejected(server)).count();
-        (ejected + 1) as f64 <= self.settings.eject.at_most * servers.len() as f64
+        (ejected + 1) as f64 <= self.settings.load().eject.at_most * servers.len() as f64
     }
 
     fn report(&self, server: &Server) {
-        let upstream = &*self.settings.name;
+        let upstream = &*self.name;
         let endpoint = &**server.endpoint_text();
         match server.with_health(|health| health.state()) {
             State::Up => {

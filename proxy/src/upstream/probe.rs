@@ -20,15 +20,18 @@ const FIRST_PASS_EVERY: Duration = Duration::from_millis(100);
 
 /// Checks a server again and again until it is retired.
 pub(super) async fn rounds(upstream: Arc<Upstream>, server: Arc<Server>) {
-    let checks = &upstream.settings().health;
     loop {
-        let result = ask(&server, checks, checks.timeout).await;
-        if server.is_retired() {
-            return;
+        let checks = &upstream.settings().health;
+        if !server.is_down() {
+            let result = ask(&server, checks, checks.timeout).await;
+            if server.is_retired() {
+                return;
+            }
+            upstream.probed(&server, result, Instant::now());
         }
-        upstream.probed(&server, result, Instant::now());
         tokio::select! {
             () = tokio::time::sleep(pause(&server, checks)) => {}
+            () = server.check_due() => {}
             () = server.retirement() => return,
         }
     }

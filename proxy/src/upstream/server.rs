@@ -6,15 +6,16 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use pingora_core::upstreams::peer::HttpPeer;
 use tokio::sync::Notify;
 
 use super::dialler::Dialler;
-use super::health::{Cause, Health, State};
+use super::health::{Cause, Health, Mode, State};
 use super::settings::{ServerSettings, Timeouts};
 use super::stamp::Stamp;
 use super::tries::Tries;
@@ -49,8 +50,8 @@ pub struct Server {
     address: String,
     endpoint: Endpoint,
     endpoint_text: Arc<str>,
-    weight: u32,
-    peer: HttpPeer,
+    weight: AtomicU32,
+    peer: ArcSwap<HttpPeer>,
     health: Mutex<Health>,
     /// What `health` says, for picks that take no lock.
     up: AtomicBool,
@@ -62,6 +63,8 @@ pub struct Server {
     instance: Mutex<Option<String>>,
     retired: AtomicBool,
     woken: Notify,
+    /// Its next health check is due at once.
+    due: Notify,
 }
 
 impl Server {
@@ -81,15 +84,13 @@ impl Server {
             }
         };
         peer.group_key = NEXT_POOL.fetch_add(1, Ordering::Relaxed);
-        peer.options.custom_l4 = Some(Arc::new(Dialler::new(timeouts.connect)));
-        peer.options.idle_timeout = Some(timeouts.keep_alive);
-        peer.options.write_timeout = Some(timeouts.first_byte);
+        limit(&mut peer, timeouts);
         Ok(Self {
             address: settings.address.to_string(),
             endpoint_text: endpoint.to_string().into(),
             endpoint,
-            weight: settings.weight,
-            peer,
+            weight: AtomicU32::new(settings.weight),
+            peer: ArcSwap::from_pointee(peer),
             health: Mutex::new(Health::new(settings.down, now)),
             up: AtomicBool::new(false),
             heard: Stamp::unset(now),
@@ -100,6 +101,7 @@ impl Server {
             instance: Mutex::new(None),
             retired: AtomicBool::new(false),
             woken: Notify::new(),
+            due: Notify::new(),
         })
     }
 
@@ -118,15 +120,35 @@ impl Server {
         &self.endpoint_text
     }
 
-    /// The configured weight.
+    /// The weight that it has now, configured or given at run time.
     pub fn weight(&self) -> u32 {
-        self.weight
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    /// Gives it another weight, which counts from the next pick.
+    pub fn set_weight(&self, weight: u32) {
+        self.weight.store(weight, Ordering::Relaxed);
+    }
+
+    /// Takes in what the operator wants of it. Returns whether that is new.
+    pub fn set_mode(&self, mode: Mode, now: Instant) -> bool {
+        let is_new = self.with_health(|health| health.set_mode(mode, now));
+        self.due.notify_one();
+        is_new
+    }
+
+    /// Takes limits over, for connections that are made from now on.
+    pub(super) fn set_limits(&self, timeouts: &Timeouts) {
+        let mut peer = HttpPeer::clone(&self.peer.load());
+        limit(&mut peer, timeouts);
+        self.peer.store(Arc::new(peer));
+        self.due.notify_one();
     }
 
     /// The weight for a pick now: zero when the server is out.
     pub fn weight_now(&self) -> u32 {
         if self.up.load(Ordering::Acquire) {
-            self.weight
+            self.weight()
         } else {
             0
         }
@@ -134,7 +156,7 @@ impl Server {
 
     /// How Pingora reaches it. A `fresh` peer uses no pooled connection.
     pub fn peer(&self, fresh: bool) -> Box<HttpPeer> {
-        let mut peer = Box::new(self.peer.clone());
+        let mut peer = Box::new(HttpPeer::clone(&self.peer.load()));
         if fresh {
             peer.group_key = NEXT_POOL.fetch_add(1, Ordering::Relaxed);
             // Nobody will ever ask for it under this key.
@@ -180,6 +202,16 @@ impl Server {
         self.up
             .store(health.state() == State::Up, Ordering::Release);
         result
+    }
+
+    /// Whether it is down by hand.
+    pub fn is_down(&self) -> bool {
+        self.with_health(|health| health.mode()) == Mode::Down
+    }
+
+    /// Waits until its health check is due before its time.
+    pub(super) async fn check_due(&self) {
+        self.due.notified().await;
     }
 
     /// Whether it has said that it is stopping.
@@ -247,6 +279,12 @@ impl Server {
     fn lock_instance(&self) -> MutexGuard<'_, Option<String>> {
         self.instance.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn limit(peer: &mut HttpPeer, timeouts: &Timeouts) {
+    peer.options.custom_l4 = Some(Arc::new(Dialler::new(timeouts.connect)));
+    peer.options.idle_timeout = Some(timeouts.keep_alive);
+    peer.options.write_timeout = Some(timeouts.first_byte);
 }
 
 /// The turn to probe a server; given back when dropped.

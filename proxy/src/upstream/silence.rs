@@ -74,13 +74,17 @@ fn judge(now: Instant, moments: Moments, limits: &Timeouts) -> Verdict {
     }
 }
 
-/// Watches the tries of an upstream for as long as it lives.
+/// Watches the tries of an upstream until it has left and nothing of it is in hand.
 pub(super) async fn watch(upstream: Arc<Upstream>) {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        for server in upstream.servers().iter().chain(&upstream.leaving()) {
+        let leaving = upstream.leaving();
+        if leaving.is_empty() && upstream.is_closed() {
+            return;
+        }
+        for server in upstream.servers().iter().chain(&leaving) {
             if server.in_flight() > 0 {
                 look_at(&upstream, server);
             }

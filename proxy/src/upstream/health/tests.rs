@@ -107,3 +107,34 @@ proptest! {
         prop_assert_eq!(health.state(), State::Up);
     }
 }
+
+#[test]
+fn a_drained_server_is_still_watched_and_back_at_once() {
+    let now = Instant::now();
+    let checks = HealthSettings::default();
+    let mut health = up(now);
+    assert!(health.set_mode(Mode::Drain, now) && !health.set_mode(Mode::Drain, now));
+    assert_eq!(health.state(), State::Out(Cause::Drained));
+    assert!(!health.probed(Probe::Unwell, &checks, now));
+    assert!(!health.probed(Probe::Unwell, &checks, now));
+    assert!(health.set_mode(Mode::Ready, now));
+    assert_eq!(health.state(), State::Out(Cause::HealthCheck));
+    assert!(health.set_mode(Mode::Drain, now));
+    assert!(
+        !health.probed(Probe::Passed, &checks, now),
+        "for itself it changes nothing"
+    );
+    assert!(health.set_mode(Mode::Ready, now));
+    assert_eq!(health.state(), State::Up);
+}
+
+#[test]
+fn a_server_that_was_down_has_to_pass_again() {
+    let now = Instant::now();
+    let mut health = up(now);
+    assert!(health.set_mode(Mode::Down, now));
+    assert_eq!(health.state(), State::Out(Cause::Down));
+    assert!(!health.out(Cause::Silent, now));
+    assert!(health.set_mode(Mode::Ready, now));
+    assert_eq!(health.state(), State::Out(Cause::New));
+}

@@ -1,0 +1,89 @@
+//! What the proxy serves by, as one value: routes, limits towards clients, upstreams.
+//!
+//! Requests take the value once and keep it; a reload puts another one in its place in
+//! one step. An upstream that stays is the same one in both, with all its state.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+
+use crate::clients::Clients;
+use crate::config::{self, Config};
+use crate::files;
+use crate::gateway::Target;
+use crate::route::Table;
+use crate::upstream::Upstream;
+
+/// What the proxy serves by.
+#[derive(Debug)]
+pub struct Live {
+    /// The routes.
+    pub routes: Table<Target>,
+    /// Limits towards clients.
+    pub clients: Clients,
+    /// All upstreams, in the order of the file.
+    pub upstreams: Vec<Arc<Upstream>>,
+}
+
+/// The value that is in force, for all who need it.
+pub type InForce = Arc<ArcSwap<Live>>;
+
+/// A folder of files could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot serve files from {}: {cause}", folder.display())]
+pub struct NoFolder {
+    folder: PathBuf,
+    cause: io::Error,
+}
+
+impl Live {
+    /// Makes the value of a configuration. Upstreams that were there `before` are taken over as
+    /// they are; nothing is started and nothing changed yet.
+    pub fn of(config: &Config, before: &[Arc<Upstream>], now: Instant) -> Result<Self, NoFolder> {
+        let settings = config.upstreams.iter();
+        let upstreams: Vec<_> = settings
+            .map(|settings| {
+                let same = before.iter().find(|u| *u.name() == settings.name);
+                same.map_or_else(
+                    || Arc::new(Upstream::new(settings.clone(), now)),
+                    Arc::clone,
+                )
+            })
+            .collect();
+        Ok(Self {
+            routes: routes(config, &upstreams)?,
+            clients: config.clients.clone(),
+            upstreams,
+        })
+    }
+}
+
+fn routes(config: &Config, upstreams: &[Arc<Upstream>]) -> Result<Table<Target>, NoFolder> {
+    let mut routes = Vec::new();
+    for route in &config.routes {
+        let target = match &route.target {
+            config::Target::Files { root } => {
+                let opened = files::Root::open(root).map_err(|cause| NoFolder {
+                    folder: root.clone(),
+                    cause,
+                })?;
+                Target::Files(opened)
+            }
+            config::Target::Upstream { name, max_body } => {
+                // The configuration has been checked: the name is there.
+                let Some(upstream) = upstreams.iter().find(|u| u.name() == name) else {
+                    continue;
+                };
+                Target::Upstream {
+                    upstream: Arc::clone(upstream),
+                    max_body: *max_body,
+                }
+            }
+        };
+        routes.push((route.matcher.clone(), target));
+    }
+    Ok(Table::new(routes))
+}

@@ -1,0 +1,232 @@
+//! The servers of an upstream by configured address: who belongs to it, who has left.
+//!
+//! A server keeps its state for as long as its upstream, its configured address and its endpoint
+//! stay: through look-ups and through reloads.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_util::task::AbortOnDropHandle;
+
+use super::discovery;
+use super::health::Mode;
+use super::server::{Endpoint, Server};
+use super::settings::{Address, ServerSettings, Settings};
+use super::{Upstream, lock, probe};
+
+/// The servers of an upstream, now and before.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    groups: Vec<Group>,
+    /// Servers that are no longer part of it and may still have requests in hand.
+    leaving: Vec<Arc<Server>>,
+    closed: bool,
+}
+
+/// The servers of one configured address.
+#[derive(Debug)]
+struct Group {
+    /// As the file has it.
+    configured: ServerSettings,
+    /// Joins with this weight, which may have been changed at run time.
+    weight: u32,
+    /// Joins in this mode, which may have been changed at run time.
+    mode: Mode,
+    servers: Vec<Arc<Server>>,
+    discovery: Option<AbortOnDropHandle<()>>,
+}
+
+impl Members {
+    /// The configured addresses, with no server yet.
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            groups: settings.servers.iter().cloned().map(Group::new).collect(),
+            ..Self::default()
+        }
+    }
+}
+
+impl Group {
+    fn new(configured: ServerSettings) -> Self {
+        Self {
+            weight: configured.weight,
+            mode: Mode::configured(configured.down),
+            configured,
+            servers: Vec::new(),
+            discovery: None,
+        }
+    }
+
+    /// Takes over what the file has changed; what it has not stays as it was set at run time.
+    fn change(&mut self, configured: ServerSettings, now: Instant) {
+        if configured.weight != self.configured.weight {
+            self.weight = configured.weight;
+            for server in &self.servers {
+                server.set_weight(configured.weight);
+            }
+        }
+        if configured.down != self.configured.down {
+            self.mode = Mode::configured(configured.down);
+            for server in &self.servers {
+                server.set_mode(self.mode, now);
+            }
+        }
+        self.configured = configured;
+    }
+}
+
+impl Upstream {
+    /// Starts to look for the servers of every address that is not followed yet.
+    pub(super) fn follow(self: &Arc<Self>) {
+        let resolve = self.settings().resolve;
+        for group in &mut lock(&self.members).groups {
+            group.discovery.get_or_insert_with(|| {
+                let address = group.configured.address.clone();
+                let task = discovery::follow(Arc::clone(self), address, resolve);
+                AbortOnDropHandle::new(tokio::spawn(task))
+            });
+        }
+    }
+
+    /// Takes new settings of the same upstream, in place: servers that stay keep their state.
+    pub fn change(self: &Arc<Self>, settings: Settings, now: Instant) {
+        let before = self.settings();
+        let mut members = lock(&self.members);
+        let mut old = std::mem::take(&mut members.groups);
+        for configured in settings.servers.iter().cloned() {
+            let known = old
+                .iter()
+                .position(|group| group.configured.address == configured.address);
+            let group = match known {
+                Some(index) => {
+                    let mut group = old.swap_remove(index);
+                    group.change(configured, now);
+                    group
+                }
+                None => Group::new(configured),
+            };
+            members.groups.push(group);
+        }
+        for server in old.iter_mut().flat_map(|group| group.servers.drain(..)) {
+            self.leave(&mut members, server);
+        }
+        if settings.resolve != before.resolve {
+            for group in &mut members.groups {
+                group.discovery = None;
+            }
+        }
+        for server in members.groups.iter().flat_map(|group| &group.servers) {
+            server.set_limits(&settings.timeouts);
+        }
+        lock(&self.budget).set_rate(settings.retry.budget);
+        self.settings.store(Arc::new(settings));
+        self.publish(&members);
+        drop(members);
+        self.follow();
+    }
+
+    /// Ends discovery and health checks; what is in hand goes on.
+    pub fn close(&self) {
+        let mut members = lock(&self.members);
+        for mut group in std::mem::take(&mut members.groups) {
+            for server in group.servers.drain(..) {
+                self.leave(&mut members, server);
+            }
+        }
+        members.closed = true;
+        self.publish(&members);
+    }
+
+    /// Whether it is no longer in use.
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.members).closed
+    }
+
+    /// Servers that have left and that somebody still has to do with.
+    pub(super) fn leaving(&self) -> Vec<Arc<Server>> {
+        let leaving = &mut lock(&self.members).leaving;
+        leaving.retain(|server| Arc::strong_count(server) > 1);
+        leaving.clone()
+    }
+
+    /// Configured addresses that stand for no server at the moment.
+    pub fn unresolved(&self) -> Vec<String> {
+        let members = lock(&self.members);
+        let groups = members.groups.iter();
+        groups
+            .filter(|group| group.servers.is_empty())
+            .map(|group| group.configured.address.to_string())
+            .collect()
+    }
+
+    /// Takes in what a look-up of one configured address found.
+    pub(super) fn found(
+        self: &Arc<Self>,
+        address: &Address,
+        endpoints: Vec<Endpoint>,
+        now: Instant,
+    ) {
+        let mut members = lock(&self.members);
+        let mut groups = members.groups.iter_mut();
+        let Some(group) = groups.find(|group| group.configured.address == *address) else {
+            return;
+        };
+        let known = group.servers.iter().map(|server| server.endpoint());
+        if known.eq(endpoints.iter()) {
+            return;
+        }
+        let (kept, gone): (Vec<_>, Vec<_>) = group
+            .servers
+            .drain(..)
+            .partition(|server| endpoints.contains(server.endpoint()));
+        group.servers = endpoints
+            .into_iter()
+            .filter_map(|endpoint| {
+                let same = kept.iter().find(|server| *server.endpoint() == endpoint);
+                same.cloned().or_else(|| self.join(group, endpoint, now))
+            })
+            .collect();
+        for server in gone {
+            self.leave(&mut members, server);
+        }
+        self.publish(&members);
+    }
+
+    fn join(
+        self: &Arc<Self>,
+        group: &Group,
+        endpoint: Endpoint,
+        now: Instant,
+    ) -> Option<Arc<Server>> {
+        let settings = &group.configured;
+        match Server::new(settings, endpoint, &self.settings().timeouts, now) {
+            Ok(server) => {
+                let server = Arc::new(server);
+                server.set_weight(group.weight);
+                server.set_mode(group.mode, now);
+                tracing::info!(upstream = %self.name, server = server.address(), endpoint = %server.endpoint(), "server found");
+                tokio::spawn(probe::rounds(Arc::clone(self), Arc::clone(&server)));
+                Some(server)
+            }
+            Err(error) => {
+                tracing::warn!(upstream = %self.name, server = %settings.address, %error, "server not usable");
+                None
+            }
+        }
+    }
+
+    fn leave(&self, members: &mut Members, server: Arc<Server>) {
+        server.retire();
+        tracing::info!(upstream = %self.name, server = server.address(), endpoint = %server.endpoint(), "server gone");
+        members.leaving.push(server);
+    }
+
+    /// Lets picks see the servers as they are now.
+    fn publish(&self, members: &Members) {
+        let servers = members.groups.iter().flat_map(|group| &group.servers);
+        self.servers.store(Arc::new(servers.cloned().collect()));
+    }
+}
+
+#[cfg(test)]
+mod tests;
