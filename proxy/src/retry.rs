@@ -59,7 +59,8 @@ pub struct Situation {
     pub replayable: bool,
     /// The client has received a part of an answer.
     pub answered: bool,
-    /// Tries so far, the failed one included; a stale connection does not count.
+    /// Tries so far that sent something, the failed one included. A stale connection does not count,
+    /// and neither does one that never came about.
     pub tries: u32,
     /// A server is left that this request has not tried.
     pub another: bool,
@@ -94,7 +95,8 @@ pub fn decide(policy: &Policy, failure: Failure, situation: &Situation) -> Decis
     if failure == Failure::StaleConnection {
         return Decision::SameServer;
     }
-    if situation.another && situation.tries < policy.tries {
+    // A refusal costs nobody anything: the servers that are left bound the search.
+    if situation.another && (unsent || situation.tries < policy.tries) {
         Decision::AnotherServer
     } else {
         Decision::GiveUp
@@ -239,9 +241,12 @@ mod tests {
             ..FRESH
         };
         for situation in [last, alone, expired] {
-            check(Failure::NotConnected, situation, Decision::GiveUp);
             check(Failure::Broken, situation, Decision::GiveUp);
         }
+        for situation in [alone, expired] {
+            check(Failure::NotConnected, situation, Decision::GiveUp);
+        }
+        check(Failure::NotConnected, last, Decision::AnotherServer);
     }
 
     #[test]

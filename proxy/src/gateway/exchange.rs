@@ -10,7 +10,7 @@ use crate::live::Live;
 use crate::respond::Failure;
 use crate::retry;
 use crate::upstream::server::Server;
-use crate::upstream::tries::OpenTry;
+use crate::upstream::tries::{Before, OpenTry};
 use crate::upstream::{Settings, Upstream};
 
 /// What [`crate::front`] knows of a request when it hands it over.
@@ -55,6 +55,8 @@ pub struct Exchange {
     pub current: Option<CurrentTry>,
     /// Servers that it has tried and will not try again.
     pub tried: Vec<Arc<Server>>,
+    /// How many of its tries have sent something.
+    pub sent_tries: u32,
     /// Every finished try, for the log.
     pub tries: Vec<TryEntry>,
     /// The next try goes to this server, over a connection of its own.
@@ -90,6 +92,7 @@ impl Exchange {
             body_bytes: 0,
             current: None,
             tried: Vec::new(),
+            sent_tries: 0,
             tries: Vec::new(),
             again: None,
             sent: None,
@@ -107,7 +110,10 @@ impl Exchange {
     pub fn begin_try(&mut self, server: Arc<Server>, repeatable: bool, now: Instant) {
         self.body_bytes = 0;
         server.count_request();
-        let before = self.tried.clone().into_boxed_slice();
+        let before = Before {
+            servers: self.tried.clone().into_boxed_slice(),
+            sent: self.sent_tries,
+        };
         self.current = Some(CurrentTry {
             open: server.tries().open(repeatable.then_some(before), now),
             server,
@@ -164,7 +170,7 @@ impl Exchange {
             repeatable: request.repeatable,
             replayable: request.replayable,
             answered: request.answered,
-            tries: u32::try_from(tried.len()).unwrap_or(u32::MAX),
+            tries: self.sent_tries + u32::from(failure != retry::Failure::NotConnected),
             another: upstream.has_another(&tried),
             expired: self
                 .sent

@@ -69,7 +69,14 @@ pub(super) fn broken_off(
     if failure == retry::Failure::Broken
         && let (Some(current), Some(upstream)) = (&exchange.current, &exchange.upstream)
     {
-        upstream.suspect(&current.server);
+        let by_reset = matches!(
+            error.etype(),
+            ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError
+        );
+        upstream.broke_off(&current.server, by_reset, now);
+    }
+    if decision != Decision::SameServer {
+        exchange.sent_tries += 1;
     }
     settle(exchange, decision, outcome, now);
     error.set_retry(decision != Decision::GiveUp);

@@ -95,12 +95,13 @@ fn deadline(session: &Session, exchange: &Exchange, now: Instant) -> Option<u64>
         return None;
     }
     let timeouts = &exchange.settings.as_ref()?.timeouts;
+    if timeouts.first_byte.min(timeouts.request) <= WRITE_TAKES {
+        return None;
+    }
+    // A late try may leave too little time for a write: then its deadline is in the past.
     let gives_up = timeouts.gives_up(exchange.sent.unwrap_or(now), now);
-    let left = gives_up.checked_duration_since(now + WRITE_TAKES)?;
-    let at = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .ok()?
-        + left;
+    let at = SystemTime::now() + gives_up.saturating_duration_since(now) - WRITE_TAKES;
+    let at = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     u64::try_from(at.as_millis()).ok()
 }
 
@@ -115,10 +116,14 @@ pub(super) fn judge_answer(
         // Nobody has asked for it: no request with an upgrade gets this far.
         return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
     }
+    let now = Instant::now();
     if answer.status.is_informational() {
+        // Not the answer, but a sign of life.
+        if let Some(current) = &exchange.current {
+            current.server.heard().set(now);
+        }
         return Ok(());
     }
-    let now = Instant::now();
     let (Some(current), Some(upstream)) = (&exchange.current, &exchange.upstream) else {
         return Ok(());
     };

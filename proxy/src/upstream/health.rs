@@ -16,6 +16,8 @@ pub enum Cause {
     New,
     /// It refused a connection, or none came about in time.
     NotConnected,
+    /// It broke off a request that it had in hand.
+    BrokeOff,
     /// It answered neither a request nor a probe.
     Silent,
     /// Its health checks failed.
@@ -36,6 +38,7 @@ impl Cause {
         match self {
             Self::New => "no health check passed yet",
             Self::NotConnected => "connection refused or timed out",
+            Self::BrokeOff => "broke off a request",
             Self::Silent => "silent",
             Self::HealthCheck => "health check failed",
             Self::Draining => "draining",
@@ -193,15 +196,19 @@ impl Health {
         self.last_finished = Some(now);
         if !server_error {
             self.consecutive_5xx = 0;
-            self.ejections = 0;
             return false;
         }
         self.consecutive_5xx = self.consecutive_5xx.saturating_add(1);
         self.state() == State::Up && self.consecutive_5xx >= settings.consecutive_5xx
     }
 
-    /// Ejects the server for its 5xx answers, each time for twice as long.
+    /// Ejects the server for its 5xx answers, each time for twice as long. What was before a time
+    /// of `cap` without an ejection is forgotten.
     pub fn eject(&mut self, settings: &EjectSettings, now: Instant) {
+        let last = self.ejected_until;
+        if last.is_none_or(|last| now.saturating_duration_since(last) >= settings.cap) {
+            self.ejections = 0;
+        }
         let doubled = settings
             .base
             .saturating_mul(1u32.checked_shl(self.ejections).unwrap_or(u32::MAX));

@@ -25,6 +25,7 @@ use health::{Cause, Probe, State};
 use members::Members;
 use server::Server;
 pub use settings::{Address, EjectSettings, HealthSettings, ServerSettings, Settings, Timeouts};
+use tries::Before;
 
 /// A set of servers that answer the same requests.
 #[derive(Debug)]
@@ -90,11 +91,10 @@ impl Upstream {
 
     /// Whether a request that waits on a dead server can go elsewhere now, having tried `before`
     /// even before that; pays for it if it can.
-    fn may_move(&self, before: &[Arc<Server>], now: Instant) -> bool {
-        let tries = before.len() + 1;
-        let another =
-            u32::try_from(tries).is_ok_and(|tries| tries < self.settings.load().retry.tries);
-        another && self.has_another(before) && self.spend(now)
+    fn may_move(&self, before: &Before, now: Instant) -> bool {
+        let tries = before.sent.saturating_add(1);
+        let may_try = tries < self.settings.load().retry.tries;
+        may_try && self.has_another(&before.servers) && self.spend(now)
     }
 
     /// Whether a server is up that the request has not tried.
@@ -122,8 +122,14 @@ impl Upstream {
         }
     }
 
-    /// Has a server asked at once whether it lives: it broke a connection off.
-    pub fn suspect(self: &Arc<Self>, server: &Arc<Server>) {
+    /// Takes in that a server broke off what it had in hand, and has it asked at once how it is.
+    ///
+    /// One that did so `by_reset`, rather than by an answer that makes no sense, is out until it
+    /// has answered that, unless it is the only one left.
+    pub fn broke_off(self: &Arc<Self>, server: &Arc<Server>, by_reset: bool, now: Instant) {
+        if by_reset && self.has_another(std::slice::from_ref(server)) {
+            self.take_out(server, Cause::BrokeOff, now);
+        }
         silence::probe_now(self, server);
     }
 

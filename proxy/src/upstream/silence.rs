@@ -132,13 +132,19 @@ pub(super) fn probe_now(upstream: &Arc<Upstream>, server: &Arc<Server>) {
 }
 
 async fn question(upstream: &Upstream, server: &Arc<Server>) {
+    let asked = Instant::now();
     let result = probe::ask(server, &upstream.settings().health, QUIET).await;
     let now = Instant::now();
     let is_dead = match result {
-        Probe::TimedOut => true,
+        // What it has said to others meanwhile counts too.
+        Probe::TimedOut => server.heard().at().is_none_or(|heard| heard < asked),
         // One that is stopping finishes what it has in hand.
         Probe::NotConnected => !server.is_draining(),
-        Probe::Passed | Probe::Draining | Probe::Unwell | Probe::NotAsked => false,
+        Probe::Passed | Probe::Draining => {
+            upstream.probed(server, result, now);
+            false
+        }
+        Probe::Unwell | Probe::NotAsked => false,
     };
     if !is_dead {
         server.heard().set(now);

@@ -27,6 +27,15 @@ pub enum Cut {
     Late,
 }
 
+/// Where a request was before this try.
+#[derive(Debug, Clone, Default)]
+pub struct Before {
+    /// The servers that it has tried.
+    pub servers: Box<[Arc<Server>]>,
+    /// How many of those tries have sent something.
+    pub sent: u32,
+}
+
 /// One request on one server, seen from outside the task that carries it.
 #[derive(Debug)]
 pub struct Try {
@@ -40,7 +49,7 @@ pub struct Try {
     /// The moment when it is given up; set with [`Self::sent`].
     pub gives_up: Stamp,
     /// Where the request was before, if it may go elsewhere when this try is cut.
-    before: Option<Box<[Arc<Server>]>>,
+    before: Option<Before>,
     /// What was sent of it cannot be sent again.
     pinned: AtomicBool,
     connection: OnceLock<Arc<CutHandle>>,
@@ -58,11 +67,10 @@ impl Try {
         self.pinned.store(true, Ordering::Release);
     }
 
-    /// The servers that the request has tried before, if it was sent whole and may still go to
-    /// another one.
-    pub fn movable_from(&self) -> Option<&[Arc<Server>]> {
+    /// Where the request was before, if it was sent whole and may still go to another server.
+    pub fn movable_from(&self) -> Option<&Before> {
         let waits = self.phase.load(Ordering::Acquire) == WAITING && self.sent.at().is_some();
-        let before = self.before.as_deref();
+        let before = self.before.as_ref();
         before.filter(|_| waits && !self.pinned.load(Ordering::Acquire))
     }
 
@@ -127,8 +135,8 @@ pub struct Tries {
 impl Tries {
     /// Opens a try; it is closed when the guard is dropped.
     ///
-    /// `before` are the servers that its request has tried, if it may be sent again at all.
-    pub fn open(self: &Arc<Self>, before: Option<Box<[Arc<Server>]>>, now: Instant) -> OpenTry {
+    /// `before` is where its request was, if it may be sent again at all.
+    pub fn open(self: &Arc<Self>, before: Option<Before>, now: Instant) -> OpenTry {
         let entry = Arc::new(Try {
             phase: AtomicU8::new(WAITING),
             moved: Stamp::unset(now),
@@ -193,7 +201,7 @@ mod tests {
     #[test]
     fn counts_what_is_open() {
         let tries = Arc::new(Tries::default());
-        let first = tries.open(Some(Box::default()), Instant::now());
+        let first = tries.open(Some(Before::default()), Instant::now());
         let second = tries.open(None, Instant::now());
         assert_eq!((tries.count(), tries.snapshot().len()), (2, 2));
         drop(first);
@@ -204,11 +212,11 @@ mod tests {
     #[test]
     fn an_answer_and_a_cut_exclude_each_other() {
         let tries = Arc::new(Tries::default());
-        let answered = tries.open(Some(Box::default()), Instant::now());
+        let answered = tries.open(Some(Before::default()), Instant::now());
         assert_eq!(answered.answered(), None);
         answered.cut(Cut::Silent);
         assert_eq!(answered.was_cut(), None);
-        let cut = tries.open(Some(Box::default()), Instant::now());
+        let cut = tries.open(Some(Before::default()), Instant::now());
         cut.cut(Cut::Late);
         assert_eq!(cut.answered(), Some(Cut::Late));
     }

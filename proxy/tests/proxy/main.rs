@@ -11,6 +11,7 @@ mod log_lines;
 mod misbehaviour;
 mod patience;
 mod raw;
+mod retries;
 mod smuggling;
 mod static_files;
 mod streams;

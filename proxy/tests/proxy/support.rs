@@ -44,6 +44,7 @@ pub(crate) struct Received {
 struct Script {
     frozen: AtomicBool,
     unwell: AtomicBool,
+    draining: AtomicBool,
     status: Mutex<Option<(StatusCode, HeaderMap)>>,
     received: Mutex<Vec<Received>>,
 }
@@ -107,6 +108,11 @@ impl Origin {
         self.script.unwell.store(unwell, Ordering::SeqCst);
     }
 
+    /// Health answers say that it is stopping.
+    pub(crate) fn drain(&self) {
+        self.script.draining.store(true, Ordering::SeqCst);
+    }
+
     /// Answers every request with this status and these fields.
     pub(crate) fn answer_with(&self, status: u16, fields: &[(&'static str, &'static str)]) {
         let mut headers = HeaderMap::new();
@@ -132,10 +138,14 @@ async fn answer(
     }
     if request.uri().path() == "/healthz" {
         let unwell = script.unwell.load(Ordering::SeqCst);
+        let draining = script.draining.load(Ordering::SeqCst);
         let status = if unwell { 503 } else { 200 };
         return (
             StatusCode::from_u16(status).unwrap(),
-            [("x-instance", name)],
+            [
+                ("x-instance", name),
+                ("x-lb-drain", if draining { "1" } else { "0" }),
+            ],
         )
             .into_response();
     }

@@ -71,6 +71,31 @@ fn five_errors_in_a_row_eject_for_five_seconds_then_ten() {
 }
 
 #[test]
+fn ejections_double_up_to_the_cap_until_it_went_well_for_as_long() {
+    let settings = EjectSettings::default();
+    let mut now = Instant::now();
+    let mut health = up(now);
+    let mut eject = |now: &mut Instant, seconds: u32| {
+        // Single good answers in between forgive nothing.
+        health.answered(false, &settings, *now);
+        health.eject(&settings, *now);
+        assert!(
+            !health.tick(*now + seconds * SECOND - SECOND / 10),
+            "{seconds}"
+        );
+        *now += seconds * SECOND;
+        assert!(health.tick(*now), "{seconds}");
+    };
+    for seconds in [5, 10, 20, 40, 60, 60] {
+        eject(&mut now, seconds);
+    }
+    now += 59 * SECOND;
+    eject(&mut now, 60);
+    now += 60 * SECOND;
+    eject(&mut now, 5);
+}
+
+#[test]
 fn what_is_configured_as_down_stays_down() {
     let now = Instant::now();
     let mut health = Health::new(true, now);
