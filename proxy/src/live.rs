@@ -65,8 +65,8 @@ fn routes(config: &Config, upstreams: &[Arc<Upstream>]) -> Result<Table<Target>,
     let mut routes = Vec::new();
     for route in &config.routes {
         let target = match &route.target {
-            config::Target::Files { root } => {
-                let opened = files::Root::open(root).map_err(|cause| NoFolder {
+            config::Target::Files { root, rules } => {
+                let opened = files::Root::open(root, rules.clone()).map_err(|cause| NoFolder {
                     folder: root.clone(),
                     cause,
                 })?;

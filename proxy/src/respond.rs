@@ -207,11 +207,24 @@ pub fn file_header(
         files::Outcome::Found(file) => {
             header.insert_header(header::CONTENT_TYPE, file.content_type.clone())?;
             header.insert_header(header::CONTENT_LENGTH, file.length)?;
-            validate(&mut header, &file.validators)?;
+            if let Some(content_range) = &file.content_range {
+                header.set_status(StatusCode::PARTIAL_CONTENT)?;
+                header.insert_header(header::CONTENT_RANGE, content_range.clone())?;
+            }
+            match &file.content_encoding {
+                Some(coding) => header.insert_header(header::CONTENT_ENCODING, coding.clone())?,
+                None => header.insert_header(header::ACCEPT_RANGES, "bytes")?,
+            }
+            tell_version(&mut header, &file.version)?;
         }
-        files::Outcome::NotModified(validators) => {
+        files::Outcome::NotModified(version) => {
             header.set_status(StatusCode::NOT_MODIFIED)?;
-            validate(&mut header, validators)?;
+            tell_version(&mut header, version)?;
+        }
+        files::Outcome::RangeNotSatisfiable { content_range } => {
+            header.set_status(StatusCode::RANGE_NOT_SATISFIABLE)?;
+            header.insert_header(header::CONTENT_RANGE, content_range.clone())?;
+            header.insert_header(header::CONTENT_LENGTH, 0)?;
         }
         files::Outcome::Redirect { location } => {
             header.set_status(StatusCode::MOVED_PERMANENTLY)?;
@@ -223,10 +236,17 @@ pub fn file_header(
     Ok(Some(Box::new(header)))
 }
 
-fn validate(header: &mut ResponseHeader, validators: &files::Validators) -> Result<()> {
+fn tell_version(header: &mut ResponseHeader, version: &files::Version) -> Result<()> {
+    let validators = &version.validators;
     header.insert_header(header::ETAG, validators.etag.clone())?;
     if let Some(last_modified) = &validators.last_modified {
         header.insert_header(header::LAST_MODIFIED, last_modified.clone())?;
+    }
+    if let Some(cache_control) = &version.cache_control {
+        header.insert_header(header::CACHE_CONTROL, cache_control.clone())?;
+    }
+    if version.varies {
+        header.insert_header(header::VARY, "Accept-Encoding")?;
     }
     Ok(())
 }

@@ -211,7 +211,13 @@ fn relative_folders_begin_beside_the_file() {
     fs::create_dir(folder.path().join("static")).unwrap();
     let config = Config::parse("routes = [{ path = \"/\", files = \"static\" }]", &file).unwrap();
     let root = folder.path().join("static");
-    assert_eq!(config.routes[0].target, Target::Files { root });
+    assert_eq!(
+        config.routes[0].target,
+        Target::Files {
+            root,
+            rules: Default::default()
+        }
+    );
 }
 
 proptest! {

@@ -54,10 +54,12 @@ upstream = "music"
 [[routes]]
 path = "/static"
 files = {files}
+cache_control = [{{ match = "*", value = "no-cache" }}]
 
 [[routes]]
 path = "/"
 files = {files}
+cache_control = [{{ match = "*", value = "no-cache" }}]
 
 [upstreams.music]
 method = "round-robin"

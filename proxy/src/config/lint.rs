@@ -24,7 +24,7 @@ pub(super) fn doubts(config: &Config) -> Vec<Doubt> {
         });
     }
     for (index, route) in config.routes.iter().enumerate() {
-        let Target::Files { root } = &route.target else {
+        let Target::Files { root, .. } = &route.target else {
             continue;
         };
         if fs::read_dir(root).is_ok_and(|mut files| files.next().is_none()) {

@@ -7,6 +7,7 @@
 
 mod build;
 mod fault;
+mod files;
 mod lint;
 mod raw;
 mod routes;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 use crate::access_log::Destination;
 use crate::clients::Clients;
+use crate::files::Rules;
 use crate::route::Matcher;
 use crate::upstream;
 
@@ -66,6 +68,8 @@ pub enum Target {
     Files {
         /// The folder.
         root: PathBuf,
+        /// How its files are served.
+        rules: Rules,
     },
     /// The servers of an upstream.
     Upstream {

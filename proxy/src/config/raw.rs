@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::files::{CacheControl, FileName};
 use super::setting::{
     AccessLog, Flag, Folder, Given, HealthPath, Name, NumberUpTo, Period, Size, Whole,
 };
@@ -64,8 +65,8 @@ pub(super) struct RawRoute {
     pub(super) host: Option<Given<HostPattern>>,
     pub(super) path: Option<Given<Prefix>>,
     pub(super) files: Option<Given<Folder>>,
-    pub(super) cache_control: Option<Given<NotBuilt>>,
-    pub(super) fallback: Option<Given<NotBuilt>>,
+    pub(super) cache_control: Option<Given<CacheControl>>,
+    pub(super) fallback: Option<Given<FileName>>,
     pub(super) upstream: Option<Given<Name>>,
     pub(super) max_body: Option<Given<Size>>,
     pub(super) idempotency: Option<Given<OffMode>>,

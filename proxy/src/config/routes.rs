@@ -11,6 +11,7 @@ use super::build::Faults;
 use super::raw::RawRoute;
 use super::setting::{Folder, Given, Name};
 use super::{Route, Target, unreadable};
+use crate::files::Rules;
 use crate::route::{HostPattern, Matcher, Prefix};
 
 /// The largest request body where a route does not say: 1 MiB.
@@ -61,9 +62,7 @@ fn route(
         websocket,
         compress,
     } = raw.into_inner();
-    for later in [cache_control, fallback, rate_limit] {
-        faults.take(later);
-    }
+    faults.take(rate_limit);
     faults.take(compress);
     let matcher = matcher(host, path, &table, lines, faults);
     let max_body = faults.take_at(max_body);
@@ -80,8 +79,33 @@ fn route(
             );
         }
     }
+    let cache_control = faults.take_at(cache_control);
+    let fallback = faults.take_at(fallback);
+    let only_files = [
+        cache_control.as_ref().map(|(_, at)| at.clone()),
+        fallback.as_ref().map(|(_, at)| at.clone()),
+    ];
+    if upstream.is_some() {
+        for at in only_files.iter().flatten() {
+            faults.add(at, "only for a route with `files`");
+        }
+    }
     let target = match (files, upstream) {
-        (Some(files), None) => folder(files, scope, faults).map(|root| Target::Files { root }),
+        (Some(files), None) => folder(files, scope, faults).map(|root| {
+            if let Some((name, at)) = &fallback
+                && !root.join(name).is_file()
+            {
+                faults.add(
+                    at,
+                    format!("there is no such file: {}", root.join(name).display()),
+                );
+            }
+            let rules = Rules {
+                cache_control: cache_control.map_or_else(Vec::new, |(rules, _)| rules),
+                fallback: fallback.map(|(name, _)| name),
+            };
+            Target::Files { root, rules }
+        }),
         (None, Some(upstream)) => {
             known_upstream(upstream, scope, faults).map(|name| Target::Upstream {
                 name: name.into(),

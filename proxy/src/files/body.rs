@@ -2,13 +2,16 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::disk::Disk;
-use super::open::PIECE;
+
+/// How many bytes are handed out at once.
+const PIECE: usize = 64 * 1024;
 
 /// The bytes of a file: exactly as many as were announced, or an error.
 #[derive(Debug)]
@@ -32,11 +35,12 @@ impl Body {
         Self(Source::Memory(content))
     }
 
-    pub(super) fn streamed(file: File, length: u64, disk: Disk) -> Self {
+    /// The bytes of `range` of an open file.
+    pub(super) fn streamed(file: File, range: Range<u64>, disk: Disk) -> Self {
         Self(Source::Disk {
             file: Arc::new(file),
-            position: 0,
-            end: length,
+            position: range.start,
+            end: range.end,
             disk,
         })
     }
@@ -49,7 +53,8 @@ impl Body {
     pub async fn chunk(&mut self) -> io::Result<Option<Bytes>> {
         match &mut self.0 {
             Source::Memory(content) => {
-                Ok(Some(std::mem::take(content)).filter(|bytes| !bytes.is_empty()))
+                let piece = content.split_to(content.len().min(PIECE));
+                Ok(Some(piece).filter(|bytes| !bytes.is_empty()))
             }
             Source::Disk {
                 file,

@@ -17,6 +17,18 @@ pub(super) fn of(name: &str) -> HeaderValue {
         .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"))
 }
 
+/// Whether files of this type shrink when they are encoded; pictures and archives are packed already.
+pub(super) fn is_worth_encoding(content_type: &HeaderValue) -> bool {
+    let Some(media_type) = content_type
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse().ok())
+    else {
+        return false;
+    };
+    is_text(&media_type) || media_type.subtype() == "wasm" || media_type.subtype() == "x-icon"
+}
+
 fn is_text(media_type: &Mime) -> bool {
     media_type.type_() == mime::TEXT
         || matches!(media_type.subtype().as_str(), "javascript" | "json" | "xml")
@@ -25,7 +37,19 @@ fn is_text(media_type: &Mime) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::of;
+    use super::{is_worth_encoding, of};
+
+    #[test]
+    fn text_is_worth_encoding() {
+        for name in [
+            "a.html", "a.css", "a.js", "a.json", "a.svg", "a.xml", "a.wasm",
+        ] {
+            assert!(is_worth_encoding(&of(name)), "{name}");
+        }
+        for name in ["a.png", "a.woff2", "a.gz", "a.unheard-of", "a.mp4"] {
+            assert!(!is_worth_encoding(&of(name)), "{name}");
+        }
+    }
 
     #[test]
     fn types_by_extension() {

@@ -2,9 +2,10 @@
 //!
 //! Stands beside [`crate::upstream`]: `gateway` asks [`Root::find`] for the requests of a `files`
 //! route and gives the [`Outcome`] to `respond`, which alone writes. A request goes through
-//! `path` (which name does it ask for? pure), `open` (what lies there?), `validators` (its `ETag`
-//! and date) and `conditions` (does the client have it already? pure); `body` then hands out the
-//! bytes. Whatever touches the disk runs on `disk`, away from the threads that serve connections.
+//! `path` (which name does it ask for? pure), `memory` or `open` (what lies there?) and `answer`
+//! (which form of it, and is it sent at all? with `coding`, `conditions`, `range` and `rules`, all
+//! pure); `body` then hands out the bytes. Whatever touches the disk runs on `disk`, away from the
+//! threads that serve connections.
 //!
 //! Nothing outside the folder is ever opened: names are refused by `path`, and every open is
 //! resolved by the kernel beneath the folder's own handle (`openat2`, `RESOLVE_BENEATH`, through
@@ -12,13 +13,19 @@
 //! so is every absolute link. The handle stays on the folder that was opened at load: a deploy
 //! that replaces the folder itself, and not what is in it, needs a reload.
 
+mod answer;
 mod body;
+mod coding;
 mod conditions;
 mod disk;
 mod media_type;
+mod memory;
 mod open;
 mod path;
+mod range;
+mod rules;
 mod validators;
+mod warm;
 
 #[cfg(test)]
 mod properties;
@@ -28,16 +35,18 @@ mod tests;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use http::{HeaderMap, HeaderValue, Method};
 
 pub use self::body::Body;
+pub use self::rules::{CacheRule, Rules};
 pub use self::validators::Validators;
 
-use self::conditions::Verdict;
 use self::disk::Disk;
+use self::memory::Memory;
 use self::open::Opened;
 use self::path::{Refusal, Wanted};
 
@@ -49,6 +58,8 @@ pub const ALLOW: &str = "GET, HEAD";
 pub struct Root {
     folder: Arc<Dir>,
     disk: Disk,
+    memory: Arc<Memory>,
+    rules: Arc<Rules>,
 }
 
 /// What decides about a file: the parts of a request that matter here.
@@ -66,15 +77,20 @@ pub struct Request<'a> {
     pub headers: &'a HeaderMap,
 }
 
-/// What becomes of a request for a file; each variant is one status.
+/// What becomes of a request for a file; each variant is one status, but for the first.
 #[derive(Debug)]
 pub enum Outcome {
-    /// 200, for GET and HEAD alike; a HEAD drops the body.
+    /// 200, or 206 for a part, for GET and HEAD alike; a HEAD drops the body.
     Found(File),
     /// 304.
-    NotModified(Validators),
+    NotModified(Version),
     /// 412.
     PreconditionFailed,
+    /// 416.
+    RangeNotSatisfiable {
+        /// The value of `Content-Range`, which tells the length that the file has.
+        content_range: HeaderValue,
+    },
     /// 301 from a folder without its slash to the same path with it.
     Redirect {
         /// A path on this host, which never begins with two slashes, and the query.
@@ -95,23 +111,43 @@ pub enum Outcome {
 pub struct File {
     /// By the name's extension, with `charset=utf-8` for text.
     pub content_type: HeaderValue,
+    /// The value of `Content-Encoding`, if the bytes are encoded.
+    pub content_encoding: Option<HeaderValue>,
+    /// The value of `Content-Range`, if only a part is sent.
+    pub content_range: Option<HeaderValue>,
     /// How many bytes the body has, to the byte.
     pub length: u64,
-    /// `ETag` and `Last-Modified`.
-    pub validators: Validators,
+    /// What caches need to know.
+    pub version: Version,
     /// The bytes.
     pub body: Body,
 }
 
+/// What is said of a file to caches, whether it is sent or not.
+#[derive(Debug)]
+pub struct Version {
+    /// `ETag` and `Last-Modified`.
+    pub validators: Validators,
+    /// The value of `Cache-Control`, if a rule has one.
+    pub cache_control: Option<HeaderValue>,
+    /// Whether another `Accept-Encoding` would have got other bytes.
+    pub varies: bool,
+}
+
 impl Root {
-    /// Opens the folder; fails when it is missing, not a folder or not permitted.
+    /// Opens the folder and reads its small files; fails when it is missing, not a folder or not
+    /// permitted.
     ///
     /// Blocks, so it is for the time of loading.
-    pub fn open(folder: &Path) -> io::Result<Self> {
+    pub fn open(folder: &Path, rules: Rules) -> io::Result<Self> {
         let folder = Dir::open_ambient_dir(folder, ambient_authority())?;
+        let memory = Memory::new(Instant::now());
+        warm::fill(&memory, &folder);
         Ok(Self {
             folder: Arc::new(folder),
             disk: Disk::default(),
+            memory: Arc::new(memory),
+            rules: Arc::new(rules),
         })
     }
 
@@ -121,42 +157,75 @@ impl Root {
             return Outcome::MethodNotAllowed;
         }
         match path::resolve(request.path, request.below) {
-            Ok(Wanted::File(name)) => self.find_file(name, request).await,
+            Ok(Wanted::File(name)) => self.find_file(&name, request).await,
             Ok(Wanted::RootWithoutSlash) => with_slash(request),
             Err(Refusal::Malformed) => Outcome::BadRequest,
             Err(Refusal::NeverServed) => Outcome::NotFound,
         }
     }
 
-    async fn find_file(&self, name: String, request: &Request<'_>) -> Outcome {
-        let content_type = media_type::of(&name);
-        let folder = Arc::clone(&self.folder);
-        let opened = self.disk.run(move || open::open(&folder, &name)).await;
-        let (length, validators, body) = match opened {
-            Ok(Opened::Small(content, validators)) => {
-                (content.len() as u64, validators, Body::whole(content))
-            }
-            Ok(Opened::Large(file, length, validators)) => {
-                let body = Body::streamed(file, length, self.disk.clone());
-                (length, validators, body)
-            }
-            Ok(Opened::Folder) => return with_slash(request),
-            Err(cause) if open::is_our_trouble(&cause) => return Outcome::Unavailable(cause),
+    async fn find_file(&self, name: &str, request: &Request<'_>) -> Outcome {
+        match self.look(name).await {
+            Ok(Opened::Folder) => with_slash(request),
+            Ok(opened) => self.answer(name, opened, request),
+            Err(cause) if open::is_our_trouble(&cause) => Outcome::Unavailable(cause),
             Err(cause) => {
                 tracing::debug!(path = request.path, %cause, "no such file");
-                return Outcome::NotFound;
+                self.fall_back(request).await
             }
-        };
-        match conditions::verdict(request.headers, &validators) {
-            Verdict::Send => Outcome::Found(File {
-                content_type,
-                length,
-                validators,
-                body,
-            }),
-            Verdict::NotModified => Outcome::NotModified(validators),
-            Verdict::Failed => Outcome::PreconditionFailed,
         }
+    }
+
+    /// Answers with the file that stands in for every one that is missing, if there is one.
+    async fn fall_back(&self, request: &Request<'_>) -> Outcome {
+        let Some(name) = &self.rules.fallback else {
+            return Outcome::NotFound;
+        };
+        match self.look(name).await {
+            Ok(Opened::Folder) => Outcome::NotFound,
+            Ok(opened) => self.answer(name, opened, request),
+            Err(cause) if open::is_our_trouble(&cause) => Outcome::Unavailable(cause),
+            Err(_) => Outcome::NotFound,
+        }
+    }
+
+    fn answer(&self, name: &str, opened: Opened, request: &Request<'_>) -> Outcome {
+        let cache_control = self.rules.cache_control(name);
+        match opened {
+            Opened::Small(held) => answer::from_memory(&held, cache_control, request),
+            Opened::Large(file, length, validators) => {
+                let large = answer::Large {
+                    content_type: media_type::of(name),
+                    file,
+                    length,
+                    validators,
+                };
+                answer::from_disk(large, cache_control, request, &self.disk)
+            }
+            Opened::Folder => with_slash(request),
+        }
+    }
+
+    /// Returns what lies at a name: from memory, if that is fresh, else from the disk.
+    async fn look(&self, name: &str) -> io::Result<Opened> {
+        if let Some(held) = self.memory.fresh(name, Instant::now()) {
+            return Ok(Opened::Small(held));
+        }
+        let (folder, known, wanted) = (
+            Arc::clone(&self.folder),
+            self.memory.known(name),
+            name.to_owned(),
+        );
+        let looked = Instant::now();
+        let opened = self
+            .disk
+            .run(move || open::open(&folder, &wanted, known))
+            .await;
+        match &opened {
+            Ok(Opened::Small(held)) => self.memory.keep(name, held, looked),
+            _ => self.memory.forget(name),
+        }
+        opened
     }
 }
 

@@ -2,20 +2,21 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 
 use super::Validators;
+use super::memory::Held;
 
-/// Up to this size a file is read whole when it is opened; larger ones are read in pieces of it.
-pub(super) const PIECE: usize = 64 * 1024;
+/// Up to this size a file is read whole when it is opened, and held.
+pub(super) const SMALL: u64 = 1 << 20;
 
 /// What was found at a name.
 #[derive(Debug)]
 pub(super) enum Opened {
-    /// A file of at most [`PIECE`] bytes, read.
-    Small(Bytes, Validators),
+    /// A file of at most [`SMALL`] bytes.
+    Small(Arc<Held>),
     /// A larger file and its length.
     Large(File, u64, Validators),
     /// A folder.
@@ -23,7 +24,9 @@ pub(super) enum Opened {
 }
 
 /// Opens a name beneath the folder; what is neither a file nor a folder is not found.
-pub(super) fn open(folder: &Dir, name: &str) -> io::Result<Opened> {
+///
+/// A small file that is still as it was `known` is not read again.
+pub(super) fn open(folder: &Dir, name: &str, known: Option<Arc<Held>>) -> io::Result<Opened> {
     let mut options = OpenOptions::new();
     // A named pipe without a writer would hold the thread for ever.
     options
@@ -35,20 +38,23 @@ pub(super) fn open(folder: &Dir, name: &str) -> io::Result<Opened> {
         Ok(Opened::Folder)
     } else if !metadata.is_file() {
         Err(io::ErrorKind::NotFound.into())
-    } else if metadata.len() <= PIECE as u64 {
-        read_whole(&file, &metadata)
-    } else {
+    } else if metadata.len() > SMALL {
         let validators = Validators::of_metadata(&metadata);
         Ok(Opened::Large(file, metadata.len(), validators))
+    } else {
+        match known.filter(|held| held.is_still(&metadata)) {
+            Some(held) => Ok(Opened::Small(held)),
+            None => read_whole(name, &file, &metadata),
+        }
     }
 }
 
 /// Reads a small file, no further than the length it had when it was opened.
-fn read_whole(file: &File, metadata: &Metadata) -> io::Result<Opened> {
+fn read_whole(name: &str, file: &File, metadata: &Metadata) -> io::Result<Opened> {
     let mut content = Vec::with_capacity(metadata.len() as usize);
     file.take(metadata.len()).read_to_end(&mut content)?;
-    let validators = Validators::of_content(&content, metadata);
-    Ok(Opened::Small(content.into(), validators))
+    let held = Held::new(name, content.into(), metadata);
+    Ok(Opened::Small(Arc::new(held)))
 }
 
 /// Whether a failure is ours to repair, and no property of the name that was asked for.

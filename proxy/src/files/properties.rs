@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use tempfile::TempDir;
 
-use super::{Outcome, Request, Root};
+use super::{Outcome, Request, Root, Rules};
 
 const SECRET: &str = "SECRET";
 
@@ -180,7 +180,7 @@ async fn check(root: &Root, rest: &str, found: &AtomicU32) -> Result<(), TestCas
 #[test]
 fn nothing_outside_the_root_is_returned() {
     let folder = plant();
-    let root = Root::open(&folder.path().join("root")).unwrap();
+    let root = Root::open(&folder.path().join("root"), Rules::default()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

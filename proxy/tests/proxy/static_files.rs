@@ -118,3 +118,81 @@ async fn folders_redirect_and_other_methods_are_refused() {
         (405, Some("GET, HEAD"))
     );
 }
+
+/// A proxy whose files have rules.
+async fn proxy_with_rules() -> (Proxy, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("index.html"), "<p>la</p>".repeat(200)).unwrap();
+    std::fs::write(folder.path().join("song.bin"), "0123456789").unwrap();
+    let root = folder.path().display();
+    let proxy = Proxy::start(&format!(
+        r#"
+        listen = ["127.0.0.1:0"]
+        admin = "127.0.0.1:0"
+        [log]
+        access = "off"
+        [[routes]]
+        path = "/"
+        files = "{root}"
+        fallback = "index.html"
+        cache_control = [
+          {{ match = "*.html", value = "no-cache" }},
+          {{ match = "*", value = "public, max-age=3600" }},
+        ]
+        "#
+    ))
+    .await;
+    (proxy, folder)
+}
+
+async fn get_with(proxy: &Proxy, path: &str, fields: &str) -> Answer {
+    let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{fields}\r\n\r\n");
+    proxy.raw(&head).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caches_are_told_what_they_need() {
+    let (proxy, _folder) = proxy_with_rules().await;
+    let page = get_with(&proxy, "/", "accept-encoding: gzip, br").await;
+    assert_eq!(page.field("content-encoding"), Some("br"));
+    assert_eq!(page.field("vary"), Some("Accept-Encoding"));
+    assert_eq!(page.field("cache-control"), Some("no-cache"));
+    let etag = page.field("etag").unwrap().to_owned();
+    let same = format!("accept-encoding: br\r\nif-none-match: {etag}");
+    let unchanged = get_with(&proxy, "/", &same).await;
+    assert_eq!(unchanged.status, 304);
+    for (field, value) in [
+        ("etag", etag.as_str()),
+        ("vary", "Accept-Encoding"),
+        ("cache-control", "no-cache"),
+    ] {
+        assert_eq!(unchanged.field(field), Some(value));
+    }
+    let song = proxy.get("/song.bin").await;
+    assert_eq!(song.field("cache-control"), Some("public, max-age=3600"));
+    assert_eq!(song.field("accept-ranges"), Some("bytes"));
+    assert_eq!(song.field("vary"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_files() {
+    let (proxy, _folder) = proxy_with_rules().await;
+    let part = get_with(&proxy, "/song.bin", "range: bytes=2-4").await;
+    assert_eq!((part.status, part.body.as_str()), (206, "234"));
+    assert_eq!(part.field("content-range"), Some("bytes 2-4/10"));
+    assert_eq!(part.field("content-length"), Some("3"));
+    let behind = get_with(&proxy, "/song.bin", "range: bytes=10-").await;
+    assert_eq!((behind.status, behind.body.as_str()), (416, ""));
+    assert_eq!(behind.field("content-range"), Some("bytes */10"));
+    let several = get_with(&proxy, "/song.bin", "range: bytes=0-1,3-4").await;
+    assert_eq!((several.status, several.body.as_str()), (200, "0123456789"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_of_one_page_is_served_at_every_address() {
+    let (proxy, _folder) = proxy_with_rules().await;
+    let page = proxy.get("/songs/7").await;
+    assert_eq!((page.status, page.body.len()), (200, 1800));
+    assert_eq!(page.field("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(proxy.get("/.env").await.status, 404);
+}

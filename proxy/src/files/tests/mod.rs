@@ -1,18 +1,20 @@
 //! Files against a real folder: which outcome a request has.
 
+mod forms;
 mod links;
+mod parts;
 mod reading;
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::Method;
 use http::header::{HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use tempfile::TempDir;
 
-use super::{Body, File, Outcome, Request, Root};
+use super::{Body, File, Outcome, Request, Root, Rules};
 
 /// A folder with a served root in it and a secret beside it.
 struct Site {
@@ -30,7 +32,7 @@ impl Site {
         fs::write(served.join("album/index.html"), "<p>album</p>").unwrap();
         fs::write(served.join(".env"), "SECRET").unwrap();
         fs::write(folder.path().join("secret.txt"), "SECRET").unwrap();
-        let root = Root::open(&served).unwrap();
+        let root = Root::open(&served, Rules::default()).unwrap();
         Self { folder, root }
     }
 
@@ -64,6 +66,15 @@ impl Site {
         }
     }
 
+    /// Waits until a change on disk is seen: within a second, with room.
+    async fn until_etag_is_not(&self, path: &str, etag: &HeaderValue) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while self.found(path).await.version.validators.etag == *etag {
+            assert!(Instant::now() < end, "the change of {path} is not seen");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     async fn check_not_found(&self, path: &str) {
         let outcome = self.get(path).await;
         assert!(matches!(outcome, Outcome::NotFound), "{path}: {outcome:?}");
@@ -92,7 +103,7 @@ async fn files_and_indexes_are_found() {
         let file = site.found(path).await;
         assert_eq!(file.content_type, content_type, "{path}");
         assert_eq!(file.length, content.len() as u64, "{path}");
-        assert!(file.validators.last_modified.is_some(), "{path}");
+        assert!(file.version.validators.last_modified.is_some(), "{path}");
         assert_eq!(read(file.body).await.unwrap(), content.as_bytes(), "{path}");
     }
 }
@@ -196,13 +207,14 @@ async fn only_get_and_head() {
 #[tokio::test]
 async fn conditions_are_weighed_for_what_is_found() {
     let site = Site::new();
-    let etag = site.found("/").await.validators.etag;
+    let etag = site.found("/").await.version.validators.etag;
     let with = |name, value: &HeaderValue| HeaderMap::from_iter([(name, value.clone())]);
     match site.ask(Method::GET, "/", with(IF_NONE_MATCH, &etag)).await {
-        Outcome::NotModified(validators) => assert_eq!(validators.etag, etag),
+        Outcome::NotModified(version) => assert_eq!(version.validators.etag, etag),
         other => panic!("{other:?}"),
     }
     fs::write(site.path("index.html"), "<p>HOME</p>").unwrap();
+    site.until_etag_is_not("/", &etag).await;
     let outcome = site.ask(Method::GET, "/", with(IF_NONE_MATCH, &etag)).await;
     assert!(matches!(outcome, Outcome::Found(_)), "{outcome:?}");
     let outcome = site.ask(Method::GET, "/", with(IF_MATCH, &etag)).await;
@@ -219,17 +231,15 @@ async fn conditions_are_weighed_for_what_is_found() {
 async fn odd_dates_of_a_file_do_no_harm() {
     let site = Site::new();
     let day = Duration::from_secs(86_400);
-    for (modified, has_date) in [
-        (SystemTime::UNIX_EPOCH - day, false),
-        (SystemTime::UNIX_EPOCH, true),
-        (SystemTime::now() + day * 36_500, true),
+    for (name, modified, has_date) in [
+        ("early.html", SystemTime::UNIX_EPOCH - day, false),
+        ("first.html", SystemTime::UNIX_EPOCH, true),
+        ("late.html", SystemTime::now() + day * 36_500, true),
     ] {
-        let file = fs::OpenOptions::new()
-            .write(true)
-            .open(site.path("index.html"))
-            .unwrap();
+        let file = fs::File::create(site.path(name)).unwrap();
         file.set_modified(modified).unwrap();
-        let validators = site.found("/").await.validators;
+        let found = site.found(&format!("/{name}")).await;
+        let validators = found.version.validators;
         assert_eq!(validators.last_modified.is_some(), has_date, "{modified:?}");
     }
 }
@@ -237,6 +247,6 @@ async fn odd_dates_of_a_file_do_no_harm() {
 #[test]
 fn a_root_must_be_a_folder() {
     let site = Site::new();
-    assert!(Root::open(&site.path("none")).is_err());
-    assert!(Root::open(&site.path("index.html")).is_err());
+    assert!(Root::open(&site.path("none"), Rules::default()).is_err());
+    assert!(Root::open(&site.path("index.html"), Rules::default()).is_err());
 }

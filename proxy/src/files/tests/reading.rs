@@ -8,10 +8,12 @@ use super::{Site, read};
 #[tokio::test]
 async fn sizes_around_one_piece_are_whole() {
     let site = Site::new();
-    for length in [0, 1, 65_535, 65_536, 65_537, 131_072, 5_000_001] {
+    let held = 1 << 20;
+    for length in [0, 1, 65_535, 65_536, 65_537, held, held + 1, 5_000_001] {
         let content: Vec<u8> = (0..length).map(|index: u32| (index % 251) as u8).collect();
-        fs::write(site.path("big.bin"), &content).unwrap();
-        let file = site.found("/big.bin").await;
+        let name = format!("big-{length}.bin");
+        fs::write(site.path(&name), &content).unwrap();
+        let file = site.found(&format!("/{name}")).await;
         assert_eq!(file.length, u64::from(length));
         assert!(
             read(file.body).await.unwrap() == content,
@@ -23,7 +25,7 @@ async fn sizes_around_one_piece_are_whole() {
 #[tokio::test]
 async fn a_file_that_shrinks_meanwhile_ends_in_an_error() {
     let site = Site::new();
-    fs::write(site.path("big.bin"), vec![7; 300_000]).unwrap();
+    fs::write(site.path("big.bin"), vec![7; 3_000_000]).unwrap();
     let mut file = site.found("/big.bin").await;
     assert_eq!(file.body.chunk().await.unwrap().unwrap().len(), 65_536);
     fs::write(site.path("big.bin"), vec![7; 100_000]).unwrap();
@@ -34,23 +36,23 @@ async fn a_file_that_shrinks_meanwhile_ends_in_an_error() {
 #[tokio::test]
 async fn a_file_that_grows_meanwhile_is_cut_at_the_announced_length() {
     let site = Site::new();
-    fs::write(site.path("big.bin"), vec![7; 300_000]).unwrap();
+    fs::write(site.path("big.bin"), vec![7; 3_000_000]).unwrap();
     let file = site.found("/big.bin").await;
     let mut more = fs::OpenOptions::new()
         .append(true)
         .open(site.path("big.bin"))
         .unwrap();
     more.write_all(&[8; 100_000]).unwrap();
-    assert_eq!(file.length, 300_000);
-    assert!(read(file.body).await.unwrap() == vec![7; 300_000]);
+    assert_eq!(file.length, 3_000_000);
+    assert!(read(file.body).await.unwrap() == vec![7; 3_000_000]);
 }
 
 #[tokio::test]
 async fn a_file_that_is_replaced_meanwhile_is_sent_as_it_was() {
     let site = Site::new();
-    fs::write(site.path("big.bin"), vec![7; 300_000]).unwrap();
+    fs::write(site.path("big.bin"), vec![7; 3_000_000]).unwrap();
     let file = site.found("/big.bin").await;
     fs::write(site.path("new.bin"), vec![8; 10]).unwrap();
     fs::rename(site.path("new.bin"), site.path("big.bin")).unwrap();
-    assert!(read(file.body).await.unwrap() == vec![7; 300_000]);
+    assert!(read(file.body).await.unwrap() == vec![7; 3_000_000]);
 }
