@@ -9,7 +9,7 @@ use api::healthcheck;
 use api::instance::Instance;
 use api::logging;
 use api::router::{self, App};
-use api::server::{self, Limits, Listener};
+use api::server::{self, Claim, Limits};
 use api::stop::Stop;
 use clap::Parser;
 
@@ -44,6 +44,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 async fn serve(config: ServeConfig, stop: Stop) -> Result<(), Box<dyn std::error::Error>> {
+    let claim = Claim::of(&config.listen).await?;
     let instance = Instance::named(config.instance_name).await;
     let Some(prepared) = stop.unless(database::prepare(&config.database)).await else {
         return Ok(());
@@ -51,7 +52,7 @@ async fn serve(config: ServeConfig, stop: Stop) -> Result<(), Box<dyn std::error
     prepared?;
     let database = Database::open(&config.database, &instance);
     let app = App::new(instance, database, config.access, stop.clone());
-    let listener = Listener::bind(&config.listen).await?;
+    let listener = claim.listen().await?;
     server::serve(listener, router::app(app), stop, Limits::default()).await;
     Ok(())
 }

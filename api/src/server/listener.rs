@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use tokio::fs;
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
 use crate::config::Listen;
 
@@ -18,6 +18,18 @@ pub enum Listener {
     Tcp(TcpListener),
     /// On a Unix socket: its path and its number in the file system.
     Unix(UnixListener, PathBuf, u64),
+}
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// An address that can be had, on which nobody is heard yet.
+#[derive(Debug)]
+pub enum Claim {
+    /// A TCP port, bound.
+    Tcp(TcpSocket, SocketAddr),
+    /// The path of a Unix socket that nobody serves. It has no file yet, which would look like a server.
+    Unix(PathBuf),
 }
 
 /// A connection that was just accepted.
@@ -57,24 +69,70 @@ impl CannotListen {
     }
 }
 
-impl Listener {
-    /// Begins to listen. A Unix socket that nobody serves any more is taken over.
-    pub async fn bind(listen: &Listen) -> Result<Self, CannotListen> {
+impl Claim {
+    /// Makes sure of an address, so that a wrong one is told before a database is waited for. The file of a
+    /// Unix socket that nobody serves any more is removed.
+    pub async fn of(listen: &Listen) -> Result<Self, CannotListen> {
         match listen {
             Listen::Tcp(address) => {
-                let listener = TcpListener::bind(address)
-                    .await
-                    .map_err(CannotListen::because(address))?;
-                Ok(Self::Tcp(listener))
+                let bound = bound(*address).map_err(CannotListen::because(address))?;
+                Ok(Self::Tcp(bound, *address))
             }
             Listen::Unix(path) => {
-                let because = || CannotListen::because(path.display());
                 remove_stale(path).await?;
-                let listener = UnixListener::bind(path).map_err(because())?;
-                let number = fs::metadata(path).await.map_err(because())?.ino();
-                Ok(Self::Unix(listener, path.clone(), number))
+                check_folder(path)
+                    .await
+                    .map_err(CannotListen::because(path.display()))?;
+                Ok(Self::Unix(path.clone()))
             }
         }
+    }
+
+    /// Begins to listen.
+    pub async fn listen(self) -> Result<Listener, CannotListen> {
+        match self {
+            Self::Tcp(bound, address) => {
+                let listener = bound.listen(BACKLOG);
+                listener
+                    .map(Listener::Tcp)
+                    .map_err(CannotListen::because(address))
+            }
+            Self::Unix(path) => {
+                let because = || CannotListen::because(path.display());
+                // Somebody else may have come and gone since.
+                remove_stale(&path).await?;
+                let listener = UnixListener::bind(&path).map_err(because())?;
+                let number = fs::metadata(&path).await.map_err(because())?.ino();
+                Ok(Listener::Unix(listener, path, number))
+            }
+        }
+    }
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // Connections of a predecessor that are still closing do not keep the port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+async fn check_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if !fs::metadata(folder).await?.is_dir() => {
+            Err(ErrorKind::NotADirectory.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Listener {
+    /// Begins to listen at once.
+    pub async fn bind(listen: &Listen) -> Result<Self, CannotListen> {
+        Claim::of(listen).await?.listen().await
     }
 
     /// Waits for the next connection.

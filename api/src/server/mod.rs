@@ -27,7 +27,10 @@ use crate::stop::Stop;
 use listener::Accepted;
 use patient::Patient;
 
-pub use listener::{CannotListen, Listener};
+pub use listener::{CannotListen, Claim, Listener};
+
+/// How many fields a head may have: the 100 that the proxy lets through, and what it adds to them.
+const FIELDS: usize = 128;
 
 /// How long and how many.
 #[derive(Clone, Copy, Debug)]
@@ -148,6 +151,7 @@ async fn converse<S>(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle)
+        .max_headers(FIELDS)
         // For people who read the answers of curl.
         .title_case_headers(true)
         .serve_connection(

@@ -1,6 +1,5 @@
-//! The program itself: what it refuses, what it waits for, what it prints, how it ends.
+//! The program itself: what it waits for, what it prints, how it ends.
 
-use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -8,148 +7,10 @@ use http::Method;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::{TcpListener, UnixStream};
-use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout};
 
+use crate::program::{SECRET, api, output, signal, url};
 use crate::support::{Client, PATIENCE, eventually, request};
-
-const SECRET: &str = "hunter2-secret";
-
-/// The program with nothing in its environment but what is given.
-fn api(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_api"));
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(environment.iter().copied());
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
-
-async fn output(command: &mut Command) -> (Output, String) {
-    let output = timeout(PATIENCE, command.output()).await.unwrap().unwrap();
-    let errors = String::from_utf8(output.stderr.clone()).unwrap();
-    (output, errors)
-}
-
-fn signal(child: &Child, name: &str) {
-    let pid = child.id().unwrap().to_string();
-    assert!(
-        std::process::Command::new("kill")
-            .args([name, &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
-}
-
-/// The URL of the database of a test; Postgres there trusts everyone, whatever the password.
-fn url(database: &PgConnectOptions) -> String {
-    let name = database.get_database().unwrap();
-    let (host, port) = (database.get_host(), database.get_port());
-    format!(
-        "postgres://{}:{SECRET}@{host}:{port}/{name}",
-        database.get_username()
-    )
-}
-
-#[tokio::test]
-async fn every_wrong_setting_is_refused_by_its_name() {
-    let url = (
-        "DATABASE_URL",
-        "postgres://music:hunter2-secret@127.0.0.1:1/music",
-    );
-    let listen = ("API_LISTEN", "127.0.0.1:0");
-    let cases: &[(&[(&str, &str)], &str)] = &[
-        (&[("API_LISTEN", "localhost"), url], "API_LISTEN (--listen)"),
-        (
-            &[("API_LISTEN", "unix:relative.sock"), url],
-            "API_LISTEN (--listen)",
-        ),
-        (
-            &[("INSTANCE_NAME", "a b"), listen, url],
-            "INSTANCE_NAME (--instance-name)",
-        ),
-        (
-            &[("API_PERMISSION", "closed"), listen, url],
-            "API_PERMISSION (--permission)",
-        ),
-        (
-            &[("API_TRUSTED_PROXIES", "10.0.0.0/8,nonsense"), listen, url],
-            "API_TRUSTED_PROXIES (--trusted-proxies)",
-        ),
-        (
-            &[("API_DATABASE_WAIT", "soon"), listen, url],
-            "API_DATABASE_WAIT (--database-wait)",
-        ),
-        (
-            &[("API_DATABASE_CONNECTIONS", "0"), listen, url],
-            "API_DATABASE_CONNECTIONS (--database-connections)",
-        ),
-        (
-            &[("LOG_FORMAT", "xml"), listen, url],
-            "LOG_FORMAT (--log-format)",
-        ),
-        (
-            &[("RUST_LOG", "api=loudly"), listen, url],
-            "RUST_LOG (--log)",
-        ),
-        (&[listen], "DATABASE_URL (--database-url)"),
-        (
-            &[("DATABASE_URL", ""), listen],
-            "DATABASE_URL (--database-url)",
-        ),
-        (
-            &[("DATABASE_URL", "mysql://u:hunter2-secret@h/d"), listen],
-            "DATABASE_URL (--database-url)",
-        ),
-        (
-            &[
-                ("DATABASE_URL", "postgres://u:hunter2-secret@h:port/d"),
-                listen,
-            ],
-            "DATABASE_URL (--database-url)",
-        ),
-        (
-            &[("DATABASE_URL_FILE", "/nowhere/at-all"), listen],
-            "DATABASE_URL_FILE (--database-url-file)",
-        ),
-        (
-            &[("DATABASE_URL_FILE", "/dev/null"), listen],
-            "DATABASE_URL_FILE (--database-url-file)",
-        ),
-        (
-            &[("DATABASE_URL_FILE", "/dev/null"), listen, url],
-            "DATABASE_URL_FILE (--database-url-file)",
-        ),
-        (
-            &[("PGHOST", "h"), ("PGPORT", "70000"), listen],
-            "PGPORT (--pg-port)",
-        ),
-        (
-            &[
-                ("PGHOST", "h"),
-                ("PGPASSWORD_FILE", "/nowhere/at-all"),
-                listen,
-            ],
-            "PGPASSWORD_FILE (--pg-password-file)",
-        ),
-    ];
-    for (environment, setting) in cases {
-        let (output, errors) = output(&mut api(&["serve"], environment)).await;
-        assert_eq!(output.status.code(), Some(1), "{environment:?}: {errors}");
-        assert!(
-            errors.starts_with(&format!("api: {setting}: ")),
-            "{environment:?}: {errors}"
-        );
-        assert_eq!(errors.lines().count(), 1, "{errors}");
-        assert!(!errors.contains(SECRET), "{errors}");
-    }
-}
 
 #[tokio::test]
 async fn a_postgres_that_does_not_come_is_waited_for_and_then_named() {

@@ -29,6 +29,25 @@ async fn a_connection_serves_many_requests(_: PgPoolOptions, database: PgConnect
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_head_with_all_fields_that_the_proxy_lets_through_is_read(
+    _: PgPoolOptions,
+    database: PgConnectOptions,
+) {
+    let api = Api::start(&database).await;
+    // The proxy lets 100 through, and adds a dozen.
+    let names: Vec<_> = (0..112).map(|number| format!("x-{number}")).collect();
+    let fields: Vec<_> = names.iter().map(|name| (name.as_str(), "1")).collect();
+    let mut client = api.connect().await;
+    let answer = client
+        .send(request(Method::GET, "/healthz", &fields, ""))
+        .await;
+    assert_eq!(
+        (answer.status, answer.header("x-instance")),
+        (StatusCode::OK, NAME)
+    );
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn an_old_client_is_answered_and_the_connection_closed(
     _: PgPoolOptions,
     database: PgConnectOptions,
