@@ -3,7 +3,7 @@
 //! One line of JSON each way per message: the client sends a [`Verb`], the stack answers with
 //! sentences as things happen, and last with `done` or `failed`.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -161,7 +161,13 @@ pub async fn request(dir: &Path, verb: &Verb) -> Result<(), Fault> {
     let none = || Fault::new(format!("no stack is running in {}", dir.display()));
     let layout = Layout::find(dir).await.map_err(|_| none())?;
     let connected = UnixStream::connect(layout.control_socket()).await;
-    let mut stream = connected.map_err(|_| none())?;
+    let mut stream = connected.map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => Fault::new(format!(
+            "the stack in {} belongs to another user",
+            dir.display()
+        )),
+        _ => none(),
+    })?;
     let (input, mut output) = stream.split();
     let lost = |error: std::io::Error| Fault::new(format!("the running stack: {error}"));
     let mut line = serde_json::to_vec(verb).map_err(|error| Fault::new(error.to_string()))?;

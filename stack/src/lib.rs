@@ -2,6 +2,7 @@
 //!
 //! - [`cli`]: the command line; [`run`] hands each command to its part
 //! - [`up`]: `stack up` from the first check to the last child's end; `end`: what brings that about
+//! - `check`: what it makes sure of before anything is started
 //! - [`layout`], [`plan`], [`proxy_config`]: where things lie, what is run, and the proxy's file (pure)
 //! - [`postgres`]: finds a Postgres on the machine and prepares its folder
 //! - [`recipes`]: how each kind of child is started
@@ -15,6 +16,7 @@
 //! It depends on `api` and `proxy` only as binaries that lie beside its own.
 
 pub mod ask;
+mod check;
 pub mod cli;
 pub mod control;
 mod end;

@@ -1,7 +1,7 @@
 //! `stack up`, from the first check to the last child's end.
 
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +10,13 @@ use tokio::time::{sleep, timeout};
 
 use crate::Fault;
 use crate::ask::{Address, get};
+use crate::check::{Checked, check};
 use crate::cli::UpOptions;
 use crate::control;
 use crate::end::End;
 use crate::layout::Layout;
 use crate::logs::Logs;
-use crate::plan::{
-    DATABASE, Database, Programs, api_services, browser_url, reachable, static_folder,
-};
+use crate::plan::{DATABASE, api_services, browser_url, reachable};
 use crate::postgres::{self, Installation};
 use crate::process::in_path;
 use crate::proxy_config::{Pool, proxy_toml};
@@ -29,21 +28,10 @@ const UNTIL_READY: Duration = Duration::from_secs(120);
 /// How often is tried meanwhile.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Everything that was checked before anything is started.
-struct Checked {
-    layout: Layout,
-    programs: Programs,
-    files: PathBuf,
-    database: Database,
-    installation: Option<Installation>,
-}
-
 /// Runs the stack until it is told to end.
 pub async fn up(dir: &Path, options: &UpOptions) -> Result<(), Fault> {
     let mut end = End::prepare()?;
-    tokio::fs::create_dir_all(dir)
-        .await
-        .map_err(|error| Fault::new(format!("the folder {}: {error}", dir.display())))?;
+    make_folder(dir).await?;
     let layout = Layout::find(dir).await?;
     let lock = layout.lock()?;
     let checked = check(layout, options).await?;
@@ -54,33 +42,14 @@ pub async fn up(dir: &Path, options: &UpOptions) -> Result<(), Fault> {
     outcome
 }
 
-async fn check(layout: Layout, options: &UpOptions) -> Result<Checked, Fault> {
-    for (what, address) in [("--listen", options.listen), ("--admin", options.admin)] {
-        check_free(what, address)?;
-    }
-    let programs = Programs::find()?;
-    let files = static_folder(options.static_folder.as_deref())?;
-    let (database, installation) = match &options.database_url {
-        Some(url) => (Database::Url(url.clone()), None),
-        None => (Database::Own, Some(postgres::find(&layout).await?)),
-    };
-    Ok(Checked {
-        layout,
-        programs,
-        files,
-        database,
-        installation,
+async fn make_folder(dir: &Path) -> Result<(), Fault> {
+    let made = tokio::fs::create_dir_all(dir).await;
+    made.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+            Fault::new(format!("--dir: {} is not a folder", dir.display()))
+        }
+        _ => Fault::new(format!("--dir: the folder {}: {error}", dir.display())),
     })
-}
-
-fn check_free(what: &str, address: SocketAddr) -> Result<(), Fault> {
-    match TcpListener::bind(address) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(Fault::new(format!(
-            "{address} is in use by another program; {what} chooses another address"
-        ))),
-        Err(error) => Err(Fault::new(format!("{what} {address}: {error}"))),
-    }
 }
 
 async fn run(

@@ -108,10 +108,18 @@ fn wrong_settings_are_refused(world: &World) {
         refused(&output, Some(1), names);
         refused(&output, Some(1), &taken);
     }
-    let listeners = ["--listen", &free, "--admin", "127.0.0.1:0"];
-    let folder = ["up", "--static", "/no/such/folder"];
-    let output = stack.command(&[&folder[..], &listeners].concat()).output();
-    refused(&output.unwrap(), Some(1), "/no/such/folder");
+    let admin = free_address().to_string();
+    let listeners = ["--listen", &free, "--admin", &admin];
+    let with = |name, value| [&listeners[..], &[name, value]].concat();
+    for (arguments, names) in [
+        (vec!["--listen", &free, "--admin", &free], "meet"),
+        (vec!["--listen", &free, "--admin", "0.0.0.0:9"], "--admin"),
+        (with("--static", "/no/such/folder"), "/no/such/folder"),
+        (with("--database-url", "nonsense"), "--database-url"),
+    ] {
+        let output = stack.command(&[&["up"], &arguments[..]].concat()).output();
+        refused(&output.unwrap(), Some(1), names);
+    }
     assert!(!stack.dir().join("data").exists(), "nothing was started");
     let unknown = world.births(&["no such service"]);
     assert!(unknown.is_empty());

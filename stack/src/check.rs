@@ -1,0 +1,142 @@
+//! What `stack up` makes sure of before anything is started, so that a wrong setting is told in one sentence.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+
+use crate::Fault;
+use crate::cli::UpOptions;
+use crate::layout::Layout;
+use crate::plan::{Database, Programs, static_folder};
+use crate::postgres::{self, Installation};
+
+/// Everything that is known to be there.
+pub(crate) struct Checked {
+    /// Where things lie.
+    pub(crate) layout: Layout,
+    /// What is started.
+    pub(crate) programs: Programs,
+    /// The folder of static files.
+    pub(crate) files: PathBuf,
+    /// How the API finds its database.
+    pub(crate) database: Database,
+    /// The Postgres to start; `None` where somebody else runs one.
+    pub(crate) installation: Option<Installation>,
+}
+
+/// Checks what the command line says, and finds what it leaves open.
+pub(crate) async fn check(layout: Layout, options: &UpOptions) -> Result<Checked, Fault> {
+    check_addresses(options.listen, options.admin)?;
+    for (what, address) in [("--listen", options.listen), ("--admin", options.admin)] {
+        check_free(what, address)?;
+    }
+    let programs = Programs::find()?;
+    let files = static_folder(options.static_folder.as_deref())?;
+    let (database, installation) = match &options.database_url {
+        Some(url) => (external(url)?, None),
+        None => (Database::Own, Some(postgres::find(&layout).await?)),
+    };
+    Ok(Checked {
+        layout,
+        programs,
+        files,
+        database,
+        installation,
+    })
+}
+
+/// Checks what can be told of the two addresses without trying them.
+fn check_addresses(listen: SocketAddr, admin: SocketAddr) -> Result<(), Fault> {
+    for (what, address) in [("--listen", listen), ("--admin", admin)] {
+        if address.port() == 0 {
+            return Err(Fault::new(format!(
+                "{what} {address}: expected a port from 1 to 65535"
+            )));
+        }
+    }
+    if !admin.ip().is_loopback() {
+        return Err(Fault::new(format!(
+            "--admin {admin}: the status page is for this machine alone; expected a loopback address such as 127.0.0.1:9090"
+        )));
+    }
+    let same_ip =
+        listen.ip() == admin.ip() || listen.ip().is_unspecified() || admin.ip().is_unspecified();
+    if same_ip && listen.port() == admin.port() {
+        return Err(Fault::new(format!(
+            "--admin {admin} and --listen {listen} meet; expected an address of its own for each"
+        )));
+    }
+    Ok(())
+}
+
+fn check_free(what: &str, address: SocketAddr) -> Result<(), Fault> {
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Err(Fault::new(format!(
+            "{address} is in use by another program; {what} chooses another address"
+        ))),
+        Err(error) => Err(Fault::new(format!("{what} {address}: {error}"))),
+    }
+}
+
+/// Takes a URL over; it is not shown, because it may hold a password.
+fn external(url: &str) -> Result<Database, Fault> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        Ok(Database::Url(url.to_owned()))
+    } else {
+        Err(Fault::new("--database-url: must begin with postgres://"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(listen: &str, admin: &str) -> Result<(), String> {
+        check_addresses(listen.parse().unwrap(), admin.parse().unwrap())
+            .map_err(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn each_listener_has_an_address_of_its_own() {
+        for (listen, admin) in [
+            ("127.0.0.1:8080", "127.0.0.1:9090"),
+            ("0.0.0.0:8080", "127.0.0.1:9090"),
+            ("127.0.0.1:8080", "127.0.0.2:8080"),
+            ("[::1]:8080", "127.0.0.1:8080"),
+        ] {
+            assert_eq!(check(listen, admin), Ok(()), "{listen} {admin}");
+        }
+        for (listen, admin) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            ("0.0.0.0:8080", "127.0.0.1:8080"),
+            ("[::]:8080", "127.0.0.1:8080"),
+        ] {
+            let fault = check(listen, admin).unwrap_err();
+            assert!(fault.contains("meet"), "{listen} {admin}: {fault}");
+        }
+    }
+
+    #[test]
+    fn the_status_page_is_not_for_others_and_a_port_is_named() {
+        for (listen, admin, names) in [
+            ("127.0.0.1:8080", "0.0.0.0:9090", "--admin 0.0.0.0:9090: "),
+            ("127.0.0.1:8080", "10.0.0.1:9090", "--admin 10.0.0.1:9090: "),
+            ("127.0.0.1:8080", "127.0.0.1:0", "--admin 127.0.0.1:0: "),
+            ("127.0.0.1:0", "127.0.0.1:9090", "--listen 127.0.0.1:0: "),
+        ] {
+            let fault = check(listen, admin).unwrap_err();
+            assert!(fault.starts_with(names), "{fault}");
+        }
+    }
+
+    #[test]
+    fn the_url_of_a_database_is_checked_and_never_shown() {
+        assert!(external("postgresql://music@localhost/music").is_ok());
+        let Err(fault) = external("mysql://music:secret@localhost/music") else {
+            panic!("mysql is none");
+        };
+        assert!(fault.to_string().starts_with("--database-url: "));
+        assert!(!fault.to_string().contains("secret"));
+    }
+}
