@@ -100,7 +100,7 @@ fn upstream_status(upstream: &Upstream) -> UpstreamStatus {
     let now = Instant::now();
     UpstreamStatus {
         name: upstream.name().to_string(),
-        method: "round-robin",
+        method: upstream.settings().method.name(),
         servers: upstream
             .servers()
             .iter()

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use http::HeaderMap;
 use ipnet::IpNet;
 
 /// The limits towards clients.
@@ -28,6 +29,32 @@ impl Clients {
     }
 }
 
+impl Clients {
+    /// Whose request it is: `peer`'s, or, when that is a trusted proxy, that of the last address in
+    /// `X-Forwarded-For` which is no trusted proxy itself.
+    pub fn client_of(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        if self.trusted_proxies.is_empty() || !self.trusts(peer) {
+            return peer;
+        }
+        let fields = headers.get_all("x-forwarded-for").iter();
+        let chain: Vec<&str> = fields
+            .filter_map(|field| field.to_str().ok())
+            .flat_map(|field| field.split(','))
+            .collect();
+        let mut client = peer;
+        for claimed in chain.iter().rev() {
+            let Ok(address) = claimed.trim().parse() else {
+                break;
+            };
+            client = address;
+            if !self.trusts(client) {
+                break;
+            }
+        }
+        client
+    }
+}
+
 impl Default for Clients {
     fn default() -> Self {
         Self {
@@ -37,5 +64,34 @@ impl Default for Clients {
             body_timeout: Duration::from_secs(30),
             max_connections: 20_000,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(peer: &str, chain: &'static str, expected: &str) {
+        let clients = Clients {
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            ..Clients::default()
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", http::HeaderValue::from_static(chain));
+        let client = clients.client_of(peer.parse().unwrap(), &headers);
+        assert_eq!(
+            client,
+            expected.parse::<IpAddr>().unwrap(),
+            "{peer} {chain}"
+        );
+    }
+
+    #[test]
+    fn a_client_is_whoever_the_last_trusted_proxy_saw() {
+        check("1.1.1.1", "2.2.2.2", "1.1.1.1");
+        check("10.0.0.1", "2.2.2.2", "2.2.2.2");
+        check("10.0.0.1", "9.9.9.9, 2.2.2.2, 10.0.0.2", "2.2.2.2");
+        check("10.0.0.1", "unknown, 10.0.0.2", "10.0.0.2");
+        check("10.0.0.1", "", "10.0.0.1");
     }
 }

@@ -120,6 +120,12 @@ pub fn request_changes(
     changes
 }
 
+/// Whether a proxy before this one, whose word is believed, says that its client speaks https.
+pub fn is_https(headers: &HeaderMap) -> bool {
+    let scheme = headers.get(X_FORWARDED_PROTO);
+    scheme.is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"))
+}
+
 /// What changes in an answer's header on its way to the client.
 ///
 /// A server that does not name itself is named by its `endpoint`.

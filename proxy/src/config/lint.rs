@@ -56,6 +56,12 @@ fn of_upstream(upstream: &Settings, config: &Config, doubts: &mut Vec<Doubt>) {
         let sentence = "every server is down or has weight 0: none is ever picked";
         doubt(".servers", sentence.to_owned());
     }
+    if upstream.servers.iter().all(|server| server.backup) {
+        doubt(
+            ".servers",
+            "every server is a backup: so is none".to_owned(),
+        );
+    }
     let timeouts = &upstream.timeouts;
     for (key, short, name, long, why) in [
         (

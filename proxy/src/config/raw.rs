@@ -13,9 +13,11 @@ use toml::Spanned;
 
 use super::files::{CacheControl, FileName};
 use super::setting::{
-    AccessLog, Flag, Folder, Given, HealthPath, Name, NumberUpTo, Period, Size, Whole,
+    AccessLog, CookieName, Flag, Folder, Given, HealthPath, MethodName, Name, NumberUpTo, Period,
+    PeriodOrNone, Size, Whole,
 };
-use super::unbuilt::{BuiltMethod, NotBuilt, Off, OffMode, Zero, ZeroPeriod};
+use super::unbuilt::{NotBuilt, Off, OffMode, Zero};
+use crate::balance::Key;
 use crate::route::{HostPattern, Prefix};
 use crate::upstream::Address;
 
@@ -79,13 +81,13 @@ pub(super) struct RawRoute {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct RawUpstream {
-    pub(super) method: Option<Given<BuiltMethod>>,
+    pub(super) method: Option<Given<MethodName>>,
     pub(super) servers: Option<Spanned<Vec<Spanned<RawServer>>>>,
-    pub(super) sticky: Option<Given<NotBuilt>>,
-    pub(super) hash: Option<Given<NotBuilt>>,
+    pub(super) sticky: Option<Spanned<RawSticky>>,
+    pub(super) hash: Option<Given<Key>>,
     pub(super) resolve: Option<Given<Period>>,
-    pub(super) slow_start: Option<Given<ZeroPeriod>>,
-    pub(super) max_connections: Option<Given<Zero>>,
+    pub(super) slow_start: Option<Given<PeriodOrNone>>,
+    pub(super) max_connections: Option<Given<Whole<0, 1_000_000>>>,
     pub(super) queue: Option<Given<NotBuilt>>,
     #[serde(default)]
     pub(super) timeouts: RawTimeouts,
@@ -107,9 +109,16 @@ pub(super) struct RawUpstream {
 pub(super) struct RawServer {
     pub(super) address: Option<Given<Address>>,
     pub(super) weight: Option<Given<Whole<0, 1000>>>,
-    pub(super) backup: Option<Given<Off>>,
+    pub(super) backup: Option<Given<Flag>>,
     pub(super) down: Option<Given<Flag>>,
-    pub(super) max_connections: Option<Given<Zero>>,
+    pub(super) max_connections: Option<Given<Whole<0, 1_000_000>>>,
+}
+
+/// `sticky` of an upstream
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table such as { cookie = \"lb\" }")]
+pub(super) struct RawSticky {
+    pub(super) cookie: Option<Given<CookieName>>,
 }
 
 /// `timeouts` of an upstream

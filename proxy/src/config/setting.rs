@@ -16,6 +16,7 @@ use toml::{Spanned, Value};
 
 use super::units;
 use crate::access_log::Destination;
+use crate::balance::{Key, Method, sticky};
 use crate::route::{HostPattern, Prefix};
 use crate::upstream::Address;
 
@@ -96,6 +97,20 @@ impl Setting for Period {
                     "a duration from \"1ms\" to \"24h\" such as \"250ms\", \"10s\" or \"2m\"";
                 expected(what, value)
             })
+    }
+}
+
+/// A duration, or none.
+pub(super) struct PeriodOrNone;
+
+impl Setting for PeriodOrNone {
+    type Value = Duration;
+
+    fn read(value: &Value) -> Result<Duration, String> {
+        value.as_str().and_then(units::duration).ok_or_else(|| {
+            let what = "a duration up to \"24h\" such as \"10s\", or \"0s\" for none";
+            expected(what, value)
+        })
     }
 }
 
@@ -200,6 +215,44 @@ impl Setting for Name {
     fn read(value: &Value) -> Result<String, String> {
         let name = text(value, "the name of an upstream")?;
         Self::check(name).map(|()| name.to_owned())
+    }
+}
+
+/// The name of a method.
+pub(super) struct MethodName;
+
+impl Setting for MethodName {
+    type Value = &'static str;
+
+    fn read(value: &Value) -> Result<&'static str, String> {
+        let what = format!("one of \"{}\"", Method::NAMES.join("\", \""));
+        let name = text(value, &what)?;
+        let known = Method::NAMES.into_iter().find(|known| *known == name);
+        known.ok_or_else(|| expected(what, value))
+    }
+}
+
+/// The name of a cookie.
+pub(super) struct CookieName;
+
+impl Setting for CookieName {
+    type Value = String;
+
+    fn read(value: &Value) -> Result<String, String> {
+        let what = "the name of a cookie such as \"lb\"";
+        let name = text(value, what)?;
+        if !sticky::is_name(name) {
+            return Err(expected(what, value));
+        }
+        Ok(name.to_owned())
+    }
+}
+
+impl Setting for Key {
+    type Value = Self;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        parsed(value, Self::EXPECTED)
     }
 }
 

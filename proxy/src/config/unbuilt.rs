@@ -5,7 +5,6 @@
 use toml::Value;
 
 use super::setting::{Setting, expected, text};
-use super::units;
 
 const NOT_SUPPORTED: &str = "not supported by this version";
 
@@ -50,22 +49,6 @@ impl Setting for Zero {
     }
 }
 
-/// `"0s"`.
-pub(super) struct ZeroPeriod;
-
-impl Setting for ZeroPeriod {
-    type Value = ();
-
-    fn read(value: &Value) -> Result<(), String> {
-        let what = "a duration such as \"0s\"";
-        match units::duration(text(value, what)?) {
-            Some(duration) if duration.is_zero() => Ok(()),
-            Some(_) => Err(format!("more than \"0s\" is {NOT_SUPPORTED}")),
-            None => Err(expected(what, value)),
-        }
-    }
-}
-
 /// What a route does about idempotency keys: nothing.
 pub(super) struct OffMode;
 
@@ -74,24 +57,6 @@ impl Setting for OffMode {
 
     fn read(value: &Value) -> Result<(), String> {
         named(value, &["off"], &["honour", "mint"])
-    }
-}
-
-/// The method of an upstream: `round-robin`.
-pub(super) struct BuiltMethod;
-
-impl Setting for BuiltMethod {
-    type Value = ();
-
-    fn read(value: &Value) -> Result<(), String> {
-        let later = [
-            "least-connections",
-            "ip-hash",
-            "hash",
-            "random-two",
-            "least-time",
-        ];
-        named(value, &["round-robin"], &later)
     }
 }
 

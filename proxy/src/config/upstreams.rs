@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::Spanned;
 
 use super::build::Faults;
-use super::raw::{RawEject, RawHealth, RawRetry, RawServer, RawTimeouts, RawUpstream};
-use super::setting::Name;
+use super::raw::{RawEject, RawHealth, RawRetry, RawServer, RawSticky, RawTimeouts, RawUpstream};
+use super::setting::{Given, MethodName, Name};
+use crate::balance::{Key, Method};
 use crate::retry;
 use crate::upstream::{Address, EjectSettings, HealthSettings, ServerSettings, Settings, Timeouts};
 
@@ -48,12 +50,10 @@ fn upstream(
         eject,
         tls,
     } = raw.into_inner();
-    for later in [sticky, hash, queue, tls] {
+    for later in [queue, tls] {
         faults.take(later);
     }
-    faults.take(method);
-    faults.take(slow_start);
-    faults.take(max_connections);
+    let most = faults.take(max_connections).unwrap_or(0);
     if let Err(sentence) = Name::check(name.get_ref()) {
         faults.add(&table, sentence);
     }
@@ -63,7 +63,10 @@ fn upstream(
     }
     Settings {
         name: name.get_ref().as_str().into(),
-        servers: servers.map_or(Vec::new(), |list| self::servers(list, faults)),
+        servers: servers.map_or(Vec::new(), |list| self::servers(list, most, faults)),
+        method: self::method(method, hash, faults),
+        sticky: self::sticky(sticky, faults),
+        slow_start: faults.take(slow_start).unwrap_or_default(),
         resolve: faults.take(resolve).unwrap_or(RESOLVE),
         timeouts: self::timeouts(timeouts, faults),
         retry: self::retry(retry, faults),
@@ -72,7 +75,54 @@ fn upstream(
     }
 }
 
-fn servers(list: Spanned<Vec<Spanned<RawServer>>>, faults: &mut Faults<'_>) -> Vec<ServerSettings> {
+fn method(
+    name: Option<Given<MethodName>>,
+    hash: Option<Given<Key>>,
+    faults: &mut Faults<'_>,
+) -> Method {
+    let is_wrong = name.as_ref().is_some_and(|name| name.value.is_err());
+    let hash_is_wrong = hash.as_ref().is_some_and(|hash| hash.value.is_err());
+    let name = faults.take_at(name);
+    let hash = faults.take_at(hash);
+    if is_wrong || hash_is_wrong {
+        return Method::default();
+    }
+    let at = match (&name, &hash) {
+        // A key that no method takes is at fault itself, else the method that needs one.
+        (Some((name, at)), None) => Some((*name, at.clone())),
+        (Some((name, _)), Some((_, at))) => Some((*name, at.clone())),
+        (None, Some((_, at))) => Some((Method::default().name(), at.clone())),
+        (None, None) => None,
+    };
+    let Some((name, at)) = at else {
+        return Method::default();
+    };
+    Method::named(name, hash.map(|(key, _)| key)).unwrap_or_else(|sentence| {
+        faults.add(&at, sentence);
+        Method::default()
+    })
+}
+
+fn sticky(raw: Option<Spanned<RawSticky>>, faults: &mut Faults<'_>) -> Option<Arc<str>> {
+    let raw = raw?;
+    let table = raw.span();
+    let RawSticky { cookie } = raw.into_inner();
+    if cookie.is_none() {
+        faults.missing(
+            Some(&table),
+            "cookie",
+            "the name of a cookie such as \"lb\"",
+        );
+    }
+    faults.take(cookie).map(Into::into)
+}
+
+/// Makes the servers; `most` is the limit of those that have none of their own.
+fn servers(
+    list: Spanned<Vec<Spanned<RawServer>>>,
+    most: u32,
+    faults: &mut Faults<'_>,
+) -> Vec<ServerSettings> {
     let at = list.span();
     let list = list.into_inner();
     if list.is_empty() {
@@ -83,7 +133,7 @@ fn servers(list: Spanned<Vec<Spanned<RawServer>>>, faults: &mut Faults<'_>) -> V
     let mut lines = HashMap::new();
     let servers: Vec<_> = list
         .into_iter()
-        .filter_map(|raw| server(raw, &mut lines, faults))
+        .filter_map(|raw| server(raw, most, &mut lines, faults))
         .collect();
     if servers.len() == whole && servers.iter().all(|server| server.weight == 0) {
         faults.add(
@@ -97,6 +147,7 @@ fn servers(list: Spanned<Vec<Spanned<RawServer>>>, faults: &mut Faults<'_>) -> V
 /// Makes one server; `lines` remembers where the earlier ones are.
 fn server(
     raw: Spanned<RawServer>,
+    most: u32,
     lines: &mut HashMap<Address, usize>,
     faults: &mut Faults<'_>,
 ) -> Option<ServerSettings> {
@@ -108,8 +159,8 @@ fn server(
         down,
         max_connections,
     } = raw.into_inner();
-    faults.take(backup);
-    faults.take(max_connections);
+    let backup = faults.take(backup).unwrap_or(false);
+    let max_connections = faults.take(max_connections).unwrap_or(most);
     if address.is_none() {
         let expected = "host:port, unix:/path.sock or unix:/folder/*.sock";
         faults.missing(Some(&table), "address", expected);
@@ -129,7 +180,9 @@ fn server(
     Some(ServerSettings {
         address,
         weight: weight?,
+        backup,
         down,
+        max_connections,
     })
 }
 

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::line::Unlogged;
 use crate::access_log::TryEntry;
+use crate::balance::Wish;
 use crate::live::Live;
 use crate::respond::Failure;
 use crate::retry;
 use crate::upstream::server::Server;
 use crate::upstream::tries::{Before, OpenTry};
-use crate::upstream::{Settings, Upstream};
+use crate::upstream::{Picked, Settings, Upstream};
 
 /// What [`crate::front`] knows of a request when it hands it over.
 #[derive(Debug, Clone)]
@@ -47,6 +48,8 @@ pub struct Exchange {
     pub upstream: Option<Arc<Upstream>>,
     /// What was set of the upstream when the request came to it.
     pub settings: Option<Arc<Settings>>,
+    /// What its pick goes by.
+    pub wish: Wish,
     /// The largest body that its route takes, in bytes.
     pub max_body: u64,
     /// What of its body has passed on the current try, in bytes.
@@ -88,6 +91,7 @@ impl Exchange {
             route: None,
             upstream: None,
             settings: None,
+            wish: Wish::default(),
             max_body: u64::MAX,
             body_bytes: 0,
             current: None,
@@ -104,10 +108,11 @@ impl Exchange {
         }
     }
 
-    /// Begins a try on `server`.
+    /// Begins a try on the server that was picked.
     ///
     /// Later tries of a `repeatable` request may follow it.
-    pub fn begin_try(&mut self, server: Arc<Server>, repeatable: bool, now: Instant) {
+    pub fn begin_try(&mut self, picked: Picked, repeatable: bool, now: Instant) {
+        let Picked { server, slot } = picked;
         self.body_bytes = 0;
         server.count_request();
         let before = Before {
@@ -115,7 +120,7 @@ impl Exchange {
             sent: self.sent_tries,
         };
         self.current = Some(CurrentTry {
-            open: server.tries().open(repeatable.then_some(before), now),
+            open: slot.open(repeatable.then_some(before), now),
             server,
             began: now,
         });

@@ -105,7 +105,9 @@ mod tests {
         let server = ServerSettings {
             address: "a:1".parse().unwrap(),
             weight: 1,
+            backup: false,
             down: false,
+            max_connections: 0,
         };
         let now = Instant::now();
         let endpoint = Endpoint::Inet("127.0.0.1:1".parse().unwrap());
@@ -120,7 +122,7 @@ mod tests {
             method: Method::GET,
             uri: Uri::from_static("/api/?secret"),
         });
-        exchange.begin_try(Arc::clone(&server), true, now);
+        exchange.begin_try(server.take(), true, now);
         assert_eq!(server.in_flight(), 1);
         let panicked = std::thread::spawn(move || {
             let _dropped_by_the_panic = exchange;

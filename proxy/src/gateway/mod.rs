@@ -24,6 +24,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::access_log::AccessLog;
+use crate::balance::{Asked, NoPick, Wish};
 use crate::drain::Drain;
 use crate::files;
 use crate::live::InForce;
@@ -104,8 +105,20 @@ impl ProxyHttp for Gateway {
                 serving::file(session, exchange, root, &below).await
             }
             Target::Upstream { upstream, max_body } => {
+                let settings = upstream.settings();
+                exchange.wish = Wish::of(
+                    &settings.method,
+                    settings.sticky.as_deref(),
+                    &Asked {
+                        headers: &header.headers,
+                        path: header.uri.path(),
+                        client: live
+                            .clients
+                            .client_of(exchange.arrival.client, &header.headers),
+                    },
+                );
                 exchange.upstream = Some(Arc::clone(upstream));
-                exchange.settings = Some(upstream.settings());
+                exchange.settings = Some(settings);
                 exchange.max_body = *max_body;
                 upstream.earn(exchange.arrival.at);
                 serving::admit(session, exchange).await
@@ -118,18 +131,22 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
+        let now = Instant::now();
         let again = exchange.again.take();
         let fresh = again.is_some();
-        let upstream = exchange.upstream.as_ref();
-        let server = again.or_else(|| upstream.and_then(|u| u.pick(&exchange.tried)));
-        let Some(server) = server else {
+        let picked = match (again, &exchange.upstream) {
+            (Some(server), _) => Ok(server.take()),
+            (None, Some(upstream)) => upstream.pick(exchange.wish, &exchange.tried, now),
+            (None, None) => Err(NoPick::Nobody),
+        };
+        let Ok(picked) = picked else {
             exchange.failure = Some(Failure::NoServer);
             return Err(Error::new(ErrorType::HTTPStatus(503)));
         };
-        let now = Instant::now();
+        let server = &picked.server;
         let repeatable = retry::is_idempotent(&session.req_header().method);
         let peer = server.peer(fresh || !repeatable && server.is_rested(now));
-        exchange.begin_try(server, repeatable, now);
+        exchange.begin_try(picked, repeatable, now);
         Ok(peer)
     }
 

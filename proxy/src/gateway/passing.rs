@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::{Method, StatusCode, Version, header};
+use http::{HeaderMap, Method, StatusCode, Version, header};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
 use super::exchange::Exchange;
 use super::failing;
+use crate::balance::sticky;
 use crate::forward;
 use crate::upstream::health::Cause;
 
@@ -136,6 +137,10 @@ pub(super) fn judge_answer(
     let shared_cause = answer.headers.contains_key(CAUSE_HEADER);
     let server_error = answer.status.is_server_error() && !shared_cause;
     upstream.answered(&server, server_error, now);
+    if let (false, Some(sent)) = (server_error, current.open.sent.at()) {
+        // An error that comes quickly says nothing of how quick the server is.
+        server.measured(now.saturating_duration_since(sent), now);
+    }
     if answer.headers.get(DRAIN_HEADER).is_some_and(|v| v == "1") {
         upstream.take_out(&server, Cause::Draining, now);
     }
@@ -167,6 +172,9 @@ pub(super) fn rewrite_answer(
     for (name, value) in changes.set {
         answer.insert_header(name, value)?;
     }
+    if let Some(cookie) = sticky_cookie(exchange, &session.req_header().headers) {
+        answer.append_header(header::SET_COOKIE, cookie)?;
+    }
     let instance = answer.headers.get("x-instance");
     exchange.instance = instance.map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
     if session.req_header().version == Version::HTTP_10 {
@@ -175,6 +183,19 @@ pub(super) fn rewrite_answer(
         exchange.keep_alive &= !was_chunked;
     }
     Ok(())
+}
+
+/// The cookie that a client is to come back with, if it has none whose server is still up.
+fn sticky_cookie(exchange: &Exchange, headers: &HeaderMap) -> Option<String> {
+    let name = exchange.settings.as_ref()?.sticky.as_deref()?;
+    let upstream = exchange.upstream.as_ref()?;
+    if exchange.wish.sticky.is_some_and(|had| upstream.is_up(had)) {
+        return None;
+    }
+    let identity = exchange.current.as_ref()?.server.identity();
+    let clients = &exchange.live.clients;
+    let https = clients.trusts(exchange.arrival.client) && forward::is_https(headers);
+    Some(sticky::set_cookie(name, identity, https))
 }
 
 /// Says whether the client's connection is kept after this answer.

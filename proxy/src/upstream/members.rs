@@ -71,6 +71,9 @@ impl Group {
                 server.set_mode(self.mode, now);
             }
         }
+        for server in &self.servers {
+            server.set_place(&configured);
+        }
         self.configured = configured;
     }
 }

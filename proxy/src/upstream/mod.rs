@@ -7,11 +7,13 @@ pub mod dialler;
 pub mod discovery;
 pub mod health;
 mod members;
+mod pick;
 pub mod probe;
 pub mod server;
 mod settings;
 pub mod silence;
 mod stamp;
+mod standing;
 pub mod tries;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,10 +21,11 @@ use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::balance::SmoothRoundRobin;
+use crate::balance::{Balancer, Fitness};
 use crate::retry::Budget;
 use health::{Cause, Probe, State};
 use members::Members;
+pub use pick::{Explained, Picked};
 use server::Server;
 pub use settings::{Address, EjectSettings, HealthSettings, ServerSettings, Settings, Timeouts};
 use tries::Before;
@@ -35,7 +38,7 @@ pub struct Upstream {
     members: Mutex<Members>,
     /// Its servers in one row, in the file's order, for picks.
     servers: ArcSwap<Vec<Arc<Server>>>,
-    balancer: Mutex<SmoothRoundRobin>,
+    balancer: Mutex<Balancer>,
     budget: Mutex<Budget>,
 }
 
@@ -46,7 +49,7 @@ impl Upstream {
             name: Arc::clone(&settings.name),
             members: Mutex::new(Members::of(&settings)),
             servers: ArcSwap::default(),
-            balancer: Mutex::default(),
+            balancer: Mutex::new(Balancer::new(fastrand::u64(..))),
             budget: Mutex::new(Budget::new(settings.retry.budget, now)),
             settings: ArcSwap::from_pointee(settings),
         }
@@ -73,36 +76,12 @@ impl Upstream {
         self.servers.load()
     }
 
-    /// Picks the server for a request that has tried `tried` before.
-    ///
-    /// When all servers are out, those that are out only for their 5xx answers are used.
-    pub fn pick(&self, tried: &[Arc<Server>]) -> Option<Arc<Server>> {
-        let servers = self.servers.load();
-        self.pick_by(&servers, tried, |server| server.weight_now())
-            .or_else(|| self.pick_by(&servers, tried, weight_if_ejected))
-    }
-
-    /// Whether there is a server that a new request could be sent to.
-    pub fn is_available(&self) -> bool {
-        let servers = self.servers.load();
-        let takes = |server: &Server| server.weight_now() > 0 || weight_if_ejected(server) > 0;
-        servers.iter().any(|server| takes(server))
-    }
-
     /// Whether a request that waits on a dead server can go elsewhere now, having tried `before`
     /// even before that; pays for it if it can.
     fn may_move(&self, before: &Before, now: Instant) -> bool {
         let tries = before.sent.saturating_add(1);
         let may_try = tries < self.settings.load().retry.tries;
         may_try && self.has_another(&before.servers) && self.spend(now)
-    }
-
-    /// Whether a server is up that the request has not tried.
-    pub fn has_another(&self, tried: &[Arc<Server>]) -> bool {
-        let servers = self.servers.load();
-        servers
-            .iter()
-            .any(|server| server.weight_now() > 0 && !contains(tried, server))
     }
 
     /// Books a request in the retry budget.
@@ -153,33 +132,10 @@ impl Upstream {
         }
     }
 
-    fn pick_by(
-        &self,
-        servers: &[Arc<Server>],
-        tried: &[Arc<Server>],
-        weight: impl Fn(&Server) -> u32 + Copy,
-    ) -> Option<Arc<Server>> {
-        let mut balancer = lock(&self.balancer);
-        let index = if tried.is_empty() {
-            // A server may go out between two looks at its weight.
-            let weights: smallvec::SmallVec<[u32; 16]> =
-                servers.iter().map(|s| weight(s)).collect();
-            balancer.pick(weights.iter().copied())
-        } else {
-            balancer.detour(servers.iter().map(|server| {
-                if contains(tried, server) {
-                    0
-                } else {
-                    weight(server)
-                }
-            }))
-        };
-        index.map(|index| Arc::clone(&servers[index]))
-    }
-
     fn may_eject_one_more(&self) -> bool {
         let servers = self.servers.load();
-        let ejected = servers.iter().filter(|server| is_ejected(server)).count();
+        let ejected = servers.iter().filter(|s| s.fitness() == Fitness::Ejected);
+        let ejected = ejected.count();
         (ejected + 1) as f64 <= self.settings.load().eject.at_most * servers.len() as f64
     }
 
@@ -202,22 +158,6 @@ impl Upstream {
             }
         }
     }
-}
-
-fn weight_if_ejected(server: &Server) -> u32 {
-    if is_ejected(server) {
-        server.weight()
-    } else {
-        0
-    }
-}
-
-fn is_ejected(server: &Server) -> bool {
-    server.with_health(|health| health.state()) == State::Out(Cause::ServerErrors)
-}
-
-fn contains(servers: &[Arc<Server>], server: &Arc<Server>) -> bool {
-    servers.iter().any(|other| Arc::ptr_eq(other, server))
 }
 
 /// The locks here guard plain values that no panic leaves half-changed.

@@ -18,7 +18,9 @@ use super::dialler::Dialler;
 use super::health::{Cause, Health, Mode, State};
 use super::settings::{ServerSettings, Timeouts};
 use super::stamp::Stamp;
+use super::standing::Standing;
 use super::tries::Tries;
+use crate::balance::hashing;
 
 /// Tells connection pools of servers, and of single fresh connections, apart.
 static NEXT_POOL: AtomicU64 = AtomicU64::new(1);
@@ -53,8 +55,7 @@ pub struct Server {
     weight: AtomicU32,
     peer: ArcSwap<HttpPeer>,
     health: Mutex<Health>,
-    /// What `health` says, for picks that take no lock.
-    up: AtomicBool,
+    pub(super) standing: Standing,
     heard: Stamp,
     probing: AtomicBool,
     tries: Arc<Tries>,
@@ -85,14 +86,17 @@ impl Server {
         };
         peer.group_key = NEXT_POOL.fetch_add(1, Ordering::Relaxed);
         limit(&mut peer, timeouts);
+        let address = settings.address.to_string();
+        let endpoint_text: Arc<str> = endpoint.to_string().into();
+        let identity = hashing::identity(&address, &endpoint_text);
         Ok(Self {
-            address: settings.address.to_string(),
-            endpoint_text: endpoint.to_string().into(),
+            standing: Standing::new(settings, identity, now),
+            address,
+            endpoint_text,
             endpoint,
             weight: AtomicU32::new(settings.weight),
             peer: ArcSwap::from_pointee(peer),
             health: Mutex::new(Health::new(settings.down, now)),
-            up: AtomicBool::new(false),
             heard: Stamp::unset(now),
             probing: AtomicBool::new(false),
             tries: Arc::default(),
@@ -145,15 +149,6 @@ impl Server {
         self.due.notify_one();
     }
 
-    /// The weight for a pick now: zero when the server is out.
-    pub fn weight_now(&self) -> u32 {
-        if self.up.load(Ordering::Acquire) {
-            self.weight()
-        } else {
-            0
-        }
-    }
-
     /// How Pingora reaches it. A `fresh` peer uses no pooled connection.
     pub fn peer(&self, fresh: bool) -> Box<HttpPeer> {
         let mut peer = Box::new(HttpPeer::clone(&self.peer.load()));
@@ -199,8 +194,12 @@ impl Server {
     pub fn with_health<T>(&self, change: impl FnOnce(&mut Health) -> T) -> T {
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut health);
-        self.up
-            .store(health.state() == State::Up, Ordering::Release);
+        let state = if self.is_retired() {
+            State::Out(Cause::Down)
+        } else {
+            health.state()
+        };
+        self.standing.follow(state, health.since());
         result
     }
 
@@ -259,7 +258,7 @@ impl Server {
     /// Ends its health checks: it is no longer part of its upstream.
     pub fn retire(&self) {
         self.retired.store(true, Ordering::Release);
-        self.up.store(false, Ordering::Release);
+        self.with_health(|_| ());
         self.woken.notify_waiters();
     }
 

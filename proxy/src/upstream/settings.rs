@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::balance::Method;
 use crate::retry;
 
 /// The longest path that a Unix socket can have, in bytes.
@@ -18,6 +19,12 @@ pub struct Settings {
     pub name: Arc<str>,
     /// The servers as configured; each may stand for several endpoints.
     pub servers: Vec<ServerSettings>,
+    /// How a server is picked. Default round-robin.
+    pub method: Method,
+    /// The cookie that brings a client back to its server. Default none.
+    pub sticky: Option<Arc<str>>,
+    /// How long a server that came up takes to its whole weight. Default 0 s: no time.
+    pub slow_start: Duration,
     /// How often names are asked and folders read. Default 1 s.
     pub resolve: Duration,
     /// Limits of a request.
@@ -37,8 +44,12 @@ pub struct ServerSettings {
     pub address: Address,
     /// Its share among the others, 0 to 1000; 0 is never picked. Default 1.
     pub weight: u32,
+    /// Picked only when no other can be. Default no.
+    pub backup: bool,
     /// Taken out by hand.
     pub down: bool,
+    /// How many requests it may have in hand; 0 is no limit. Default what the upstream says, 0.
+    pub max_connections: u32,
 }
 
 /// Where a configured server is found.

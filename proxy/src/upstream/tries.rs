@@ -133,30 +133,13 @@ pub struct Tries {
 }
 
 impl Tries {
-    /// Opens a try; it is closed when the guard is dropped.
-    ///
-    /// `before` is where its request was, if it may be sent again at all.
-    pub fn open(self: &Arc<Self>, before: Option<Before>, now: Instant) -> OpenTry {
-        let entry = Arc::new(Try {
-            phase: AtomicU8::new(WAITING),
-            moved: Stamp::unset(now),
-            sent: Stamp::unset(now),
-            heard: Stamp::unset(now),
-            gives_up: Stamp::unset(now),
-            before,
-            pinned: AtomicBool::new(false),
-            connection: OnceLock::new(),
-        });
-        let key = self.lock().insert(Arc::clone(&entry));
+    /// Takes a place among what the server has in hand.
+    pub fn take_slot(self: &Arc<Self>) -> Slot {
         self.count.fetch_add(1, Ordering::Relaxed);
-        OpenTry {
-            tries: Arc::clone(self),
-            key,
-            entry,
-        }
+        Slot(Arc::clone(self))
     }
 
-    /// How many there are.
+    /// How many places are taken.
     pub fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
@@ -171,10 +154,44 @@ impl Tries {
     }
 }
 
+/// A place among what a server has in hand, for a try to come; given back when dropped.
+#[derive(Debug)]
+pub struct Slot(Arc<Tries>);
+
+impl Slot {
+    /// Opens a try; it is closed when the guard is dropped.
+    ///
+    /// `before` is where its request was, if it may be sent again at all.
+    pub fn open(self, before: Option<Before>, now: Instant) -> OpenTry {
+        let entry = Arc::new(Try {
+            phase: AtomicU8::new(WAITING),
+            moved: Stamp::unset(now),
+            sent: Stamp::unset(now),
+            heard: Stamp::unset(now),
+            gives_up: Stamp::unset(now),
+            before,
+            pinned: AtomicBool::new(false),
+            connection: OnceLock::new(),
+        });
+        let key = self.0.lock().insert(Arc::clone(&entry));
+        OpenTry {
+            slot: self,
+            key,
+            entry,
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// An open try; dropping it closes it, also when its request panics or its client leaves.
 #[derive(Debug)]
 pub struct OpenTry {
-    tries: Arc<Tries>,
+    slot: Slot,
     key: usize,
     entry: Arc<Try>,
 }
@@ -189,8 +206,7 @@ impl std::ops::Deref for OpenTry {
 
 impl Drop for OpenTry {
     fn drop(&mut self) {
-        self.tries.lock().try_remove(self.key);
-        self.tries.count.fetch_sub(1, Ordering::Relaxed);
+        self.slot.0.lock().try_remove(self.key);
     }
 }
 
@@ -201,9 +217,14 @@ mod tests {
     #[test]
     fn counts_what_is_open() {
         let tries = Arc::new(Tries::default());
-        let first = tries.open(Some(Before::default()), Instant::now());
-        let second = tries.open(None, Instant::now());
-        assert_eq!((tries.count(), tries.snapshot().len()), (2, 2));
+        let first = tries
+            .take_slot()
+            .open(Some(Before::default()), Instant::now());
+        let second = tries.take_slot().open(None, Instant::now());
+        let to_come = tries.take_slot();
+        assert_eq!(tries.snapshot().len(), 2);
+        assert_eq!(tries.count(), 3);
+        drop(to_come);
         drop(first);
         drop(second);
         assert_eq!((tries.count(), tries.snapshot().len()), (0, 0));
@@ -212,11 +233,15 @@ mod tests {
     #[test]
     fn an_answer_and_a_cut_exclude_each_other() {
         let tries = Arc::new(Tries::default());
-        let answered = tries.open(Some(Before::default()), Instant::now());
+        let answered = tries
+            .take_slot()
+            .open(Some(Before::default()), Instant::now());
         assert_eq!(answered.answered(), None);
         answered.cut(Cut::Silent);
         assert_eq!(answered.was_cut(), None);
-        let cut = tries.open(Some(Before::default()), Instant::now());
+        let cut = tries
+            .take_slot()
+            .open(Some(Before::default()), Instant::now());
         cut.cut(Cut::Late);
         assert_eq!(cut.answered(), Some(Cut::Late));
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::balance::Wish;
 use crate::config::Config;
 use std::path::Path;
 use std::time::Duration;
@@ -42,7 +43,7 @@ async fn started(servers: &str, addresses: &[&str]) -> (Arc<Upstream>, Vec<Arc<S
 async fn a_server_that_stays_keeps_its_state_and_one_that_goes_is_drained() {
     let (upstream, before) = started(TWO, &["127.0.0.1:1", "127.0.0.2:1"]).await;
     before[1].count_request();
-    let in_hand = before[0].tries().open(None, Instant::now());
+    let in_hand = before[0].take().slot.open(None, Instant::now());
     let changed =
         "{ address = '127.0.0.3:1' }, { address = '127.0.0.2:1', weight = 7, down = true }";
     upstream.change(settings(changed), Instant::now());
@@ -77,7 +78,7 @@ async fn nothing_of_a_closed_upstream_goes_on() {
     let (upstream, servers) = started(TWO, &["127.0.0.1:1", "127.0.0.2:1"]).await;
     let alive = Arc::downgrade(&upstream);
     upstream.close();
-    assert!(upstream.pick(&[]).is_none());
+    assert!(upstream.pick(Wish::default(), &[], Instant::now()).is_err());
     drop((upstream, servers));
     let end = Instant::now() + Duration::from_secs(20);
     while alive.strong_count() > 0 {

@@ -1,17 +1,15 @@
-//! Which server gets the next request: smooth weighted round-robin.
-//!
-//! Pure: weights in, an index out. [`crate::upstream`] keeps one balancer per upstream and gives
-//! a weight of zero to every server that must not be picked now.
+//! Each in its turn, as often as its weight says: smooth weighted round-robin.
 //!
 //! The rule is the one nginx made known: every server earns its weight in credit, the richest is
 //! picked and pays the sum of all weights. With 4:6 the order is `B A B A B`, over and over: exact
-//! shares in every cycle, and of two servers no burst longer than their weights force.
+//! shares in every cycle, and of two servers no burst longer than their weights force. A turn may
+//! be held among some of the servers only; the others then neither earn nor pay.
 
 /// Restarts of the cycle are caught up over at most this many picks.
 const LONGEST_CATCH_UP: u64 = 1000;
 
 /// The state of one smooth weighted round-robin.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct SmoothRoundRobin {
     weights: Vec<u32>,
     credits: Vec<i64>,
@@ -19,30 +17,40 @@ pub struct SmoothRoundRobin {
 }
 
 impl SmoothRoundRobin {
-    /// Picks the next server; `None` when every weight is zero.
+    /// Picks the next server; `None` when every weight is zero, or none `may` be picked.
     ///
-    /// `weights` holds one weight per server, zero for one that is out. While the weights stay the
+    /// `weights` holds one weight per server, zero for one that is out. One that may not be picked
+    /// just now, because it is full or busier than another, keeps its place in the cycle. While the weights stay the
     /// same, every run of as many picks as they sum up to holds exactly the weighted shares. When
     /// they change, the new cycle is entered at the position that the old one had reached: were it
     /// begun anew each time, a server that flaps could keep the light ones from their turn.
-    pub fn pick(&mut self, weights: impl Iterator<Item = u32> + Clone) -> Option<usize> {
+    pub fn pick(
+        &mut self,
+        weights: impl Iterator<Item = u32> + Clone,
+        may: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
         if !weights.clone().eq(self.weights.iter().copied()) {
             self.restart(weights);
         }
-        let index = self.step()?;
+        let index = self.step(may)?;
         self.picks = self.picks.wrapping_add(1);
         Some(index)
     }
 
-    /// Returns the server that is next in turn among `weights` without taking its turn.
+    /// Returns the server that is next in turn among those that `may` be picked, without taking its
+    /// turn.
     ///
-    /// A request that is sent again goes there, with the servers that it has tried at zero: the
-    /// detour then does not shift the order that first tries see.
-    pub fn detour(&self, weights: impl Iterator<Item = u32>) -> Option<usize> {
+    /// A request that is sent again goes there, and not to a server that it has tried: the detour
+    /// then does not shift the order that first tries see.
+    pub fn detour(
+        &self,
+        weights: impl Iterator<Item = u32>,
+        may: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
         let credit = |index: usize| self.credits.get(index).copied().unwrap_or(0);
         weights
             .enumerate()
-            .filter(|&(_, weight)| weight > 0)
+            .filter(|&(index, weight)| weight > 0 && may(index))
             .max_by_key(|&(index, weight)| {
                 (credit(index) + i64::from(weight), std::cmp::Reverse(index))
             })
@@ -57,15 +65,15 @@ impl SmoothRoundRobin {
         let total: u64 = self.weights.iter().copied().map(u64::from).sum();
         let cycle = total.clamp(1, LONGEST_CATCH_UP);
         for _ in 0..self.picks % cycle {
-            self.step();
+            self.step(|_| true);
         }
     }
 
-    fn step(&mut self) -> Option<usize> {
+    fn step(&mut self, may: impl Fn(usize) -> bool) -> Option<usize> {
         let mut total = 0;
         let mut richest: Option<usize> = None;
         for (index, &weight) in self.weights.iter().enumerate() {
-            if weight == 0 {
+            if weight == 0 || !may(index) {
                 continue;
             }
             total += i64::from(weight);
@@ -87,7 +95,7 @@ mod tests {
 
     fn order(balancer: &mut SmoothRoundRobin, weights: &[u32], picks: usize) -> Vec<usize> {
         (0..picks)
-            .map(|_| balancer.pick(weights.iter().copied()).unwrap())
+            .map(|_| balancer.pick(weights.iter().copied(), |_| true).unwrap())
             .collect()
     }
 
@@ -121,9 +129,10 @@ mod tests {
     #[test]
     fn no_server_no_pick() {
         let mut balancer = SmoothRoundRobin::default();
-        assert_eq!(balancer.pick([0, 0].into_iter()), None);
-        assert_eq!(balancer.pick(std::iter::empty()), None);
-        assert_eq!(balancer.detour([0, 0].into_iter()), None);
+        assert_eq!(balancer.pick([0, 0].into_iter(), |_| true), None);
+        assert_eq!(balancer.pick([4, 6].into_iter(), |_| false), None);
+        assert_eq!(balancer.pick(std::iter::empty(), |_| true), None);
+        assert_eq!(balancer.detour([0, 0].into_iter(), |_| true), None);
     }
 
     #[test]
@@ -131,12 +140,26 @@ mod tests {
         let mut with = SmoothRoundRobin::default();
         let mut without = SmoothRoundRobin::default();
         for _ in 0..50 {
-            let first = with.pick([4, 6, 3].into_iter()).unwrap();
-            let mut left = [4, 6, 3];
-            left[first] = 0;
-            assert_ne!(with.detour(left.into_iter()), Some(first));
-            assert_eq!(without.pick([4, 6, 3].into_iter()), Some(first));
+            let weights = [4, 6, 3].into_iter();
+            let first = with.pick(weights.clone(), |_| true).unwrap();
+            let detour = with.detour(weights.clone(), |index| index != first);
+            assert_ne!(detour, Some(first));
+            assert_eq!(without.pick(weights, |_| true), Some(first));
         }
+    }
+
+    #[test]
+    fn who_may_not_be_picked_for_a_while_keeps_its_place() {
+        let mut balancer = SmoothRoundRobin::default();
+        let first = order(&mut balancer, &[4, 6], 3);
+        for _ in 0..7 {
+            assert_eq!(
+                balancer.pick([4, 6].into_iter(), |index| index == 0),
+                Some(0)
+            );
+        }
+        let rest = order(&mut balancer, &[4, 6], 7);
+        assert_eq!([first, rest].concat(), [1, 0, 1, 0, 1, 1, 0, 1, 0, 1]);
     }
 
     #[test]
@@ -175,7 +198,7 @@ mod tests {
                 let weights: Vec<u32> = base.iter().zip(&up).map(|(&w, &up)| if up { w } else { 0 }).collect();
                 let total: u32 = weights.iter().sum();
                 if total == 0 {
-                    prop_assert_eq!(balancer.pick(weights.iter().copied()), None);
+                    prop_assert_eq!(balancer.pick(weights.iter().copied(), |_| true), None);
                     continue;
                 }
                 let order = order(&mut balancer, &weights, total as usize + extra);
@@ -209,9 +232,9 @@ mod tests {
         #[test]
         fn a_detour_is_never_to_a_tried_server(weights in fleet(), tried in prop::collection::vec(any::<bool>(), 8)) {
             let mut balancer = SmoothRoundRobin::default();
-            balancer.pick(weights.iter().copied());
-            let left = weights.iter().zip(&tried).map(|(&w, &t)| if t { 0 } else { w });
-            if let Some(index) = balancer.detour(left) {
+            balancer.pick(weights.iter().copied(), |_| true);
+            let detour = balancer.detour(weights.iter().copied(), |index| !tried[index]);
+            if let Some(index) = detour {
                 prop_assert!(weights[index] > 0 && !tried[index]);
             }
         }
