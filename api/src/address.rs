@@ -81,6 +81,7 @@ fn address(path: &str) -> Address {
             split_suffix(&segments)
         }
         ["api", "music", _, last] if last.starts_with("detail.") => split_suffix(&segments),
+        ["api-auth", "login" | "logout"] => (segments.clone(), None),
         _ => return Address::AsItIs,
     };
     let canonical = stem
@@ -138,6 +139,10 @@ mod tests {
                 redirected("/api/music/all_singer/"),
             ),
             ("/api/music/1/detail", redirected("/api/music/1/detail/")),
+            ("/api-auth/login/", Address::AsItIs),
+            ("/api-auth/login", redirected("/api-auth/login/")),
+            ("/api-auth//logout/", rewritten("/api-auth/logout/", None)),
+            ("/api-auth/other", Address::AsItIs),
             ("/api/.json", rewritten("/api/", json())),
             ("/api/music.json", rewritten("/api/music/", json())),
             ("/api/music.json/", rewritten("/api/music/", json())),

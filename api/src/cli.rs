@@ -29,6 +29,28 @@ pub enum Command {
     /// Example: `api migrate --database-url postgres://music@localhost/music`
     #[command(verbatim_doc_comment)]
     Migrate(DatabaseArguments),
+    /// Make an account that may use the admin; asks for its name, and twice for its password
+    ///
+    /// Example: `docker-compose exec api api createsuperuser`
+    ///
+    /// Without a terminal: `DJANGO_SUPERUSER_PASSWORD=... api createsuperuser --noinput --username leo`
+    #[command(verbatim_doc_comment, name = "createsuperuser")]
+    CreateSuperuser(CreateSuperuserArguments),
+    /// Give an account another password; asks twice for it, and ends the account's sessions
+    ///
+    /// Example: `docker-compose exec api api changepassword leo`
+    #[command(verbatim_doc_comment, name = "changepassword")]
+    ChangePassword(ChangePasswordArguments),
+    /// Make a token for a program, and print it: it cannot be shown again
+    ///
+    /// Example: `curl -H "Authorization: Token $(api token leo)" localhost:8000/api/music/`
+    #[command(verbatim_doc_comment)]
+    Token(TokenArguments),
+    /// Add music that is made up, in batches that are committed one by one
+    ///
+    /// Example: `api seed 1000000`
+    #[command(verbatim_doc_comment)]
+    Seed(SeedArguments),
     /// Ask the instance that listens on the same address whether it is well: exit code 0 or 1
     ///
     /// Example: `api healthcheck --listen 127.0.0.1:8000`
@@ -74,7 +96,8 @@ pub struct ServeArguments {
     /// The name in `X-Instance`; by default the name that Docker gives the container, else the host's
     #[arg(long, env = "INSTANCE_NAME")]
     pub instance_name: Option<String>,
-    /// Who may write: `read-only` (nobody who is not signed in) or `open` (anyone)
+    /// Who may do what: `read-only` (anyone reads, who is signed in writes), `authenticated` (all need to be
+    /// signed in) or `open` (anyone does anything)
     #[arg(long, env = "API_PERMISSION", default_value = "read-only")]
     pub permission: String,
     /// Networks whose `X-Forwarded-*` headers are believed, with commas between them
@@ -85,6 +108,83 @@ pub struct ServeArguments {
     )]
     pub trusted_proxies: String,
     /// Where its rows are.
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+    /// Who is the first to sign in.
+    #[command(flatten)]
+    pub first_account: FirstAccountArguments,
+}
+
+/// The account that is made at the start if there is none at all.
+#[derive(Args)]
+pub struct FirstAccountArguments {
+    /// Make this account, which may use the admin, if there is no account at all
+    #[arg(long, env = "ADMIN_USERNAME")]
+    pub admin_username: Option<String>,
+    /// Its password
+    #[arg(long, env = "ADMIN_PASSWORD", hide_env_values = true)]
+    pub admin_password: Option<String>,
+    /// A file that holds its password
+    #[arg(long, env = "ADMIN_PASSWORD_FILE")]
+    pub admin_password_file: Option<String>,
+}
+
+/// Settings of `api createsuperuser`.
+#[derive(Args)]
+pub struct CreateSuperuserArguments {
+    /// The name of the account; asked for if it is missing
+    #[arg(long, env = "DJANGO_SUPERUSER_USERNAME")]
+    pub username: Option<String>,
+    /// Ask nothing: the name and the password come from `DJANGO_SUPERUSER_USERNAME` and `DJANGO_SUPERUSER_PASSWORD`
+    #[arg(long, visible_alias = "no-input")]
+    pub noinput: bool,
+    /// The password, for `--noinput`
+    #[arg(long, env = "DJANGO_SUPERUSER_PASSWORD", hide_env_values = true)]
+    pub password: Option<String>,
+    /// Accepted and not stored
+    #[arg(long, env = "DJANGO_SUPERUSER_EMAIL", hide = true)]
+    pub email: Option<String>,
+    /// Where the accounts are.
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+}
+
+/// Settings of `api changepassword`.
+#[derive(Args)]
+pub struct ChangePasswordArguments {
+    /// The name of the account
+    pub username: String,
+    /// Ask nothing: the password comes from `API_NEW_PASSWORD`
+    #[arg(long, visible_alias = "no-input")]
+    pub noinput: bool,
+    /// The new password, for `--noinput`
+    #[arg(long, env = "API_NEW_PASSWORD", hide_env_values = true)]
+    pub password: Option<String>,
+    /// Where the accounts are.
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+}
+
+/// Settings of `api token`.
+#[derive(Args)]
+pub struct TokenArguments {
+    /// The name of the account
+    pub username: String,
+    /// Take all tokens of the account away instead
+    #[arg(long)]
+    pub revoke: bool,
+    /// Where the accounts are.
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+}
+
+/// Settings of `api seed`.
+#[derive(Args)]
+pub struct SeedArguments {
+    /// How many
+    #[arg(default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub count: u64,
+    /// Where the music goes.
     #[command(flatten)]
     pub database: DatabaseArguments,
 }

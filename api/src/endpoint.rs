@@ -1,5 +1,5 @@
 //! What is checked at every address of the API before its handler runs, and said after it: the format,
-//! then the permission, then `Allow` and `Vary`.
+//! who asks, the permission, then `Allow` and `Vary`.
 
 use axum::Extension;
 use axum::body::Body;
@@ -8,15 +8,17 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use http::Method;
-use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue, VARY};
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue, SET_COOKIE, VARY};
 use serde_json::{Map, Value, json};
 
 use crate::address::Suffix;
+use crate::auth::{self, session};
 use crate::error::Error;
 use crate::json;
 use crate::negotiate::{self, Format, NoFormat};
 use crate::page;
 use crate::router::App;
+use crate::server::Peer;
 
 /// What is fixed about one address.
 #[derive(Debug)]
@@ -86,10 +88,7 @@ async fn check(
             vary = HeaderValue::from_static("Accept");
             error.into_response()
         }
-        Ok(_) if endpoint.guarded && !app.access().permission.allows(request.method()) => {
-            Error::NotAuthenticated.into_response()
-        }
-        Ok(_) => next.run(request).await,
+        Ok(_) => admit(endpoint, &app, request, next).await,
     };
     response
         .headers_mut()
@@ -100,6 +99,37 @@ async fn check(
     } else {
         response
     }
+}
+
+/// Finds out who asks, and lets those through who may. The handler finds the [`auth::Caller`] in the extensions.
+async fn admit(
+    endpoint: &'static Endpoint,
+    app: &App,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let peer = request
+        .extensions()
+        .get::<Peer>()
+        .copied()
+        .unwrap_or_default();
+    let caller = match auth::authenticate(app, request.method(), request.headers(), peer).await {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response(),
+    };
+    let permission = app.access().permission;
+    let may = !endpoint.guarded || permission.allows(request.method(), caller.is_signed_in());
+    let stale_cookie = caller.stale_cookie;
+    let mut response = if may {
+        request.extensions_mut().insert(caller);
+        next.run(request).await
+    } else {
+        Error::NotAuthenticated.into_response()
+    };
+    if stale_cookie {
+        response.headers_mut().append(SET_COOKIE, session::FORGET);
+    }
+    response
 }
 
 fn format(request: &Request<Body>) -> Result<Format, Error> {

@@ -2,12 +2,15 @@
 //!
 //! The client reads a fixed sentence; the cause goes to the log, once, here.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderName, Method, StatusCode};
 use serde_json::{Map, Value, json};
 
+use crate::auth::password::Busy;
 use crate::database::Fault;
 use crate::json;
 
@@ -25,6 +28,16 @@ pub enum Error {
     MethodNotAllowed(Method),
     /// Not signed in, and this needs it.
     NotAuthenticated,
+    /// The credentials are wrong; holds what is said of them.
+    BadCredentials(&'static str),
+    /// An unsafe request with a session's cookie, made by another site; holds why it is taken for that.
+    Csrf(String),
+    /// Too many wrong passwords; holds how long to wait.
+    TooManyTries(Duration),
+    /// Too many passwords are being verified.
+    Busy(Busy),
+    /// The operating system has no random numbers.
+    NoRandomness(getrandom::Error),
     /// No format that the client would take.
     NotAcceptable,
     /// The `Host` header is not a host.
@@ -52,7 +65,10 @@ impl Error {
         match self {
             Self::NotFound | Self::NoMusic => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NotAuthenticated => StatusCode::FORBIDDEN,
+            Self::NotAuthenticated | Self::BadCredentials(_) | Self::Csrf(_) => {
+                StatusCode::FORBIDDEN
+            }
+            Self::TooManyTries(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BadHost | Self::NotJson(_) | Self::Invalid(_) | Self::Truncated => {
@@ -60,8 +76,10 @@ impl Error {
             }
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Database(Fault::Broken(_)) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(Fault::Broken(_)) | Self::Panicked | Self::NoRandomness(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Self::Database(_) | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -73,6 +91,13 @@ impl Error {
             Self::NoMusic => "No Music matches the given query.".into(),
             Self::MethodNotAllowed(method) => format!("Method \"{method}\" not allowed."),
             Self::NotAuthenticated => "Authentication credentials were not provided.".into(),
+            Self::BadCredentials(problem) => problem.into(),
+            Self::Csrf(problem) => format!("CSRF Failed: {problem}"),
+            Self::TooManyTries(wait) => format!(
+                "Request was throttled. Expected available in {} seconds.",
+                wait.as_secs()
+            ),
+            Self::Busy(_) => "Too many sign-ins at once. Please try again.".into(),
             Self::NotAcceptable => "Could not satisfy the request Accept header.".into(),
             Self::BadHost => "Invalid Host header.".into(),
             Self::UnsupportedMediaType(sent) => {
@@ -82,7 +107,9 @@ impl Error {
             Self::TooLarge => "The request body is too large.".into(),
             Self::TooSlow => "The request body did not arrive in time.".into(),
             Self::Truncated => "The request body is incomplete.".into(),
-            Self::Database(Fault::Broken(_)) | Self::Panicked => "A server error occurred.".into(),
+            Self::Database(Fault::Broken(_)) | Self::Panicked | Self::NoRandomness(_) => {
+                "A server error occurred.".into()
+            }
             Self::Database(_) => "The database is not available. Please try again.".into(),
         };
         json!({ "detail": detail })
@@ -96,8 +123,24 @@ impl Error {
             Self::Database(fault) => {
                 tracing::warn!(cause = %fault, "the database is not available")
             }
+            Self::NoRandomness(cause) => tracing::error!(%cause, "no random numbers"),
+            Self::Busy(busy) => tracing::warn!(cause = %busy, "a sign-in was refused"),
             _ => {}
         }
+    }
+
+    /// Returns after how many seconds the client may try again.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::TooManyTries(wait) => Some(wait.as_secs()),
+            error => (error.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
+        }
+    }
+}
+
+impl From<Busy> for Error {
+    fn from(busy: Busy) -> Self {
+        Self::Busy(busy)
     }
 }
 
@@ -111,15 +154,19 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         self.log();
         let status = self.status();
+        let retry_after = self.retry_after();
+        let blames_database = matches!(self, Self::Database(_));
         let mut response = Response::new(Body::from(json::to_bytes(&self.body())));
         *response.status_mut() = status;
         response
             .headers_mut()
             .insert(CONTENT_TYPE, json::CONTENT_TYPE);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if let Some(seconds) = retry_after {
             response
                 .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if blames_database && status == StatusCode::SERVICE_UNAVAILABLE {
             response
                 .headers_mut()
                 .insert(LB_CAUSE, HeaderValue::from_static("database"));
@@ -142,6 +189,18 @@ mod tests {
         let broken = Error::Database(Fault::Broken(sqlx::Error::RowNotFound)).into_response();
         assert_eq!(broken.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!broken.headers().contains_key(LB_CAUSE));
+    }
+
+    #[test]
+    fn who_is_to_wait_is_told_how_long() {
+        let busy = Error::Busy(Busy).into_response();
+        assert_eq!(busy.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(busy.headers()[RETRY_AFTER], "1");
+        assert!(!busy.headers().contains_key(LB_CAUSE));
+
+        let throttled = Error::TooManyTries(Duration::from_secs(17)).into_response();
+        assert_eq!(throttled.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(throttled.headers()[RETRY_AFTER], "17");
     }
 
     #[test]

@@ -6,14 +6,18 @@
 //! 2. [`stamp`] puts the instance's name and the request's id on every answer, and writes the log line.
 //! 3. [`address`] makes one path out of the ways to write it: doubled slashes, a missing one, `.json`.
 //! 4. [`router`] lists every route; [`endpoint`] checks what is asked of each before its handler runs:
-//!    [`negotiate`] the format, then [`permission`].
+//!    [`negotiate`] the format, [`auth`] who asks, then [`permission`].
 //! 5. [`music`] and [`root`] hold the handlers, [`health`] what the proxy and a deploy ask.
 //! 6. [`database`] lends a connection within the request's budget of time.
 //! 7. [`error`] makes a cause into a status and a fixed sentence; [`json`] writes bodies.
 //!
+//! [`origin`] tells what the client asked through a proxy, [`metrics`] counts.
+//! [`run`] does what the command line says; [`ask`] and [`seed`] are for commands other than `serve`.
 //! [`cli`] and [`config`] say how it was started, [`instance`] what it is called, [`stop`] when it ends.
 
 pub mod address;
+pub mod ask;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod database;
@@ -24,12 +28,16 @@ pub mod healthcheck;
 pub mod instance;
 pub mod json;
 pub mod logging;
+pub mod metrics;
 pub mod music;
 pub mod negotiate;
+pub mod origin;
 pub mod page;
 pub mod permission;
 pub mod root;
 pub mod router;
+pub mod run;
+pub mod seed;
 pub mod sent;
 pub mod server;
 pub mod stamp;

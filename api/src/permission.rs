@@ -12,15 +12,20 @@ pub enum Permission {
     Open,
     /// Anyone reads; to write one must be signed in.
     ReadOnly,
+    /// Nothing without being signed in.
+    Authenticated,
 }
 
 impl Permission {
     /// Tells whether a request with this method may go on.
     #[must_use]
-    pub fn allows(self, method: &Method) -> bool {
+    pub fn allows(self, method: &Method, signed_in: bool) -> bool {
         match self {
             Self::Open => true,
-            Self::ReadOnly => matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS),
+            Self::ReadOnly => {
+                signed_in || matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+            }
+            Self::Authenticated => signed_in,
         }
     }
 }
@@ -62,21 +67,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn read_only_lets_nothing_unsafe_through() {
-        for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
-            assert!(Permission::ReadOnly.allows(&method), "{method}");
-        }
-        for method in [
+    fn who_is_not_signed_in_may_do_what_the_permission_says() {
+        let safe = [Method::GET, Method::HEAD, Method::OPTIONS];
+        let odd = Method::from_bytes(b"FOO").unwrap();
+        let others = [
             Method::POST,
             Method::PUT,
             Method::PATCH,
             Method::DELETE,
             Method::TRACE,
-        ] {
-            assert!(!Permission::ReadOnly.allows(&method), "{method}");
-            assert!(Permission::Open.allows(&method), "{method}");
+            odd,
+        ];
+        for (method, is_safe) in safe
+            .iter()
+            .map(|method| (method, true))
+            .chain(others.iter().map(|method| (method, false)))
+        {
+            assert!(Permission::Open.allows(method, false), "{method}");
+            assert_eq!(
+                Permission::ReadOnly.allows(method, false),
+                is_safe,
+                "{method}"
+            );
+            assert!(!Permission::Authenticated.allows(method, false), "{method}");
+            for permission in [
+                Permission::Open,
+                Permission::ReadOnly,
+                Permission::Authenticated,
+            ] {
+                assert!(permission.allows(method, true), "{method}");
+            }
         }
-        assert!(!Permission::ReadOnly.allows(&Method::from_bytes(b"FOO").unwrap()));
     }
 
     #[test]

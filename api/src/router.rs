@@ -5,16 +5,19 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use tower::Layer;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::address;
+use crate::auth::login;
+use crate::auth::password::Passwords;
 use crate::database::Database;
 use crate::endpoint::{Endpoint, options};
 use crate::error::Error;
 use crate::health;
 use crate::instance::Instance;
+use crate::metrics::Metrics;
 use crate::music::{self, DETAIL, ITEM, LIST, SINGERS};
 use crate::permission::Access;
 use crate::root::{self, ROOT};
@@ -30,17 +33,33 @@ struct Parts {
     database: Database,
     access: Access,
     stop: Stop,
+    passwords: Passwords,
+    metrics: Metrics,
 }
 
 impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(instance: Instance, database: Database, access: Access, stop: Stop) -> Self {
+        Self::with_passwords(instance, database, access, stop, Passwords::default())
+    }
+
+    /// Puts the parts together, with a bound of its own for passwords.
+    #[must_use]
+    pub fn with_passwords(
+        instance: Instance,
+        database: Database,
+        access: Access,
+        stop: Stop,
+        passwords: Passwords,
+    ) -> Self {
         Self(Arc::new(Parts {
             instance,
             database,
             access,
             stop,
+            passwords,
+            metrics: Metrics::default(),
         }))
     }
 
@@ -66,6 +85,18 @@ impl App {
     #[must_use]
     pub fn stop(&self) -> &Stop {
         &self.0.stop
+    }
+
+    /// Returns what verifies passwords.
+    #[must_use]
+    pub fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    /// Returns what is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 }
 
@@ -109,6 +140,8 @@ fn routes(app: App) -> Router {
             "/api/music/{id}/detail/",
             at(&DETAIL, get(music::detail).options(options)),
         )
+        .route("/api-auth/login/", get(login::show).post(login::log_in))
+        .route("/api-auth/logout/", post(login::log_out))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(|| async { Error::NotFound })

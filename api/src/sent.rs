@@ -21,8 +21,7 @@ const WHOLE_LIMIT: Duration = Duration::from_secs(60);
 /// How much of a body over the limit is read and thrown away, so that the client gets to read the answer.
 const SWALLOWED: usize = 16 * LIMIT;
 
-/// A body as it was sent, with its type.
-#[derive(Debug)]
+/// A body as it was sent, with its type. Has no `Debug`: it may hold a password.
 pub struct Sent {
     content_type: String,
     body: Bytes,
@@ -69,6 +68,18 @@ impl Sent {
                 "Invalid data. Expected a dictionary, but got {kind}."
             ))),
         }
+    }
+
+    /// Returns the fields of an HTML form that was sent.
+    pub fn form(&self) -> Result<Vec<(String, String)>, Error> {
+        let media = self.content_type.split(';').next().unwrap_or_default();
+        let is_form = media
+            .trim()
+            .eq_ignore_ascii_case("application/x-www-form-urlencoded");
+        if !is_form && !self.body.is_empty() {
+            return Err(Error::UnsupportedMediaType(self.content_type.clone()));
+        }
+        Ok(form_urlencoded::parse(&self.body).into_owned().collect())
     }
 
     fn refuse_other_types(&self) -> Result<(), Error> {

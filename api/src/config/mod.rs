@@ -3,7 +3,9 @@
 //! Every refusal names the setting as a variable and as a flag, and never shows a secret.
 
 mod database;
+mod first;
 mod listen;
+mod secret;
 
 use std::net::IpAddr;
 
@@ -14,6 +16,7 @@ use crate::instance::InstanceName;
 use crate::permission::{Access, Permission, TrustedProxies};
 
 pub use database::DatabaseConfig;
+pub use first::FirstAccount;
 pub use listen::Listen;
 
 /// A setting that cannot be used, in one sentence that names it.
@@ -45,6 +48,8 @@ pub struct ServeConfig {
     pub access: Access,
     /// Where the rows are.
     pub database: DatabaseConfig,
+    /// Whom to make the first account for, if there is none yet.
+    pub first_account: Option<FirstAccount>,
 }
 
 impl ServeConfig {
@@ -58,6 +63,7 @@ impl ServeConfig {
                 trusted_proxies: trusted_proxies(&arguments.trusted_proxies)?,
             },
             database: DatabaseConfig::parse(&arguments.database)?,
+            first_account: FirstAccount::parse(&arguments.first_account)?,
         })
     }
 }
@@ -84,9 +90,10 @@ fn permission(value: &str) -> Result<Permission, WrongSetting> {
     match value {
         "open" => Ok(Permission::Open),
         "read-only" => Ok(Permission::ReadOnly),
+        "authenticated" => Ok(Permission::Authenticated),
         other => Err(WrongSetting::new(
             "API_PERMISSION (--permission)",
-            format!("must be open or read-only, not {other:?}"),
+            format!("must be read-only, authenticated or open, not {other:?}"),
         )),
     }
 }

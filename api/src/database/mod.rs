@@ -21,7 +21,7 @@ use crate::instance::Instance;
 use lease::Lease;
 
 pub use fault::Fault;
-pub use start::{NotReady, latest_migration, prepare};
+pub use start::{NotReady, latest_migration, prepare, prepared};
 
 /// The time that all database work of one request may take: waiting for a connection and every query.
 pub const BUDGET: Duration = Duration::from_millis(1500);

@@ -60,11 +60,15 @@ pub enum NotReady {
 /// On a connection of its own without a request's limits: a migration may take long, and a second instance
 /// that starts at the same time waits for the first on the migrator's lock.
 pub async fn prepare(config: &DatabaseConfig) -> Result<(), NotReady> {
+    Ok(prepared(config).await?.close().await?)
+}
+
+/// Does the same, and returns the connection, for work that is not a request's.
+pub async fn prepared(config: &DatabaseConfig) -> Result<PgConnection, NotReady> {
     let mut connection = wait_for(config).await?;
     refuse_old_version(&mut connection, &place(&config.connect)).await?;
     migrator().run_direct(None, &mut connection, false).await?;
-    connection.close().await?;
-    Ok(())
+    Ok(connection)
 }
 
 /// Returns the version of the newest migration that this program knows.

@@ -11,6 +11,7 @@ use http::{Method, StatusCode};
 use super::draft::{Change, Draft};
 use super::id::Id;
 use super::{listing, metadata, store};
+use crate::auth::Caller;
 use crate::endpoint::{Endpoint, reply};
 use crate::error::Error;
 use crate::router::App;
@@ -115,9 +116,11 @@ pub async fn singers(State(app): State<App>) -> Result<Response, Error> {
 pub async fn describe_list(
     State(app): State<App>,
     Extension(endpoint): Extension<&'static Endpoint>,
+    Extension(caller): Extension<Caller>,
 ) -> Response {
     let mut description = endpoint.describe();
-    if app.access().permission.allows(&Method::POST) {
+    let permission = app.access().permission;
+    if permission.allows(&Method::POST, caller.is_signed_in()) {
         description.insert(
             "actions".into(),
             serde_json::json!({ "POST": metadata::fields() }),
@@ -130,10 +133,12 @@ pub async fn describe_list(
 pub async fn describe_item(
     State(app): State<App>,
     Extension(endpoint): Extension<&'static Endpoint>,
+    Extension(caller): Extension<Caller>,
     Id(id): Id,
 ) -> Result<Response, Error> {
     let mut description = endpoint.describe();
-    let writable = app.access().permission.allows(&Method::PUT);
+    let permission = app.access().permission;
+    let writable = permission.allows(&Method::PUT, caller.is_signed_in());
     if let Some(id) = id.ok().filter(|_| writable) {
         let exists = app
             .database()

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use api::auth::accounts;
+use api::auth::password::Passwords;
 use api::config::{DatabaseConfig, Listen};
 use api::database::Database;
 use api::instance::{Instance, InstanceName};
@@ -16,6 +18,7 @@ use http_body_util::BodyExt;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -31,6 +34,7 @@ pub(crate) struct Setup {
     pub(crate) permission: Permission,
     pub(crate) connections: u32,
     pub(crate) limits: Limits,
+    pub(crate) passwords: Passwords,
 }
 
 impl Default for Setup {
@@ -39,6 +43,7 @@ impl Default for Setup {
             permission: Permission::Open,
             connections: 4,
             limits: Limits::default(),
+            passwords: Passwords::default(),
         }
     }
 }
@@ -129,7 +134,25 @@ pub(crate) async fn app(database: &PgConnectOptions, setup: &Setup, stop: Stop) 
         trusted_proxies: TrustedProxies::new(vec![IpAddr::from([127, 0, 0, 1]).into()]),
     };
     let database = Database::open(&config, &instance);
-    router::app(App::new(instance, database, access, stop))
+    let passwords = setup.passwords.clone();
+    router::app(App::with_passwords(
+        instance, database, access, stop, passwords,
+    ))
+}
+
+/// The name of the account that [`add_admin`] makes.
+pub(crate) const ADMIN: &str = "admin";
+/// Its password.
+pub(crate) const PASSWORD: &str = "password123";
+
+/// Makes an account, and returns a token of it.
+pub(crate) async fn add_admin(database: &PgConnectOptions) -> String {
+    let mut connection = database.connect().await.unwrap();
+    accounts::create_superuser(&mut connection, ADMIN, PASSWORD.into())
+        .await
+        .unwrap();
+    let token = accounts::add_token(&mut connection, ADMIN).await.unwrap();
+    token.reveal().to_owned()
 }
 
 /// Makes a request for an address on this machine.

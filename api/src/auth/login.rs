@@ -1,0 +1,224 @@
+//! `/api-auth/login/` and `/api-auth/logout/`: where a browser begins and ends a session, by plain forms.
+
+use std::time::{Duration, SystemTime};
+
+use axum::extract::{FromRequest, Request, State};
+use axum::response::{Html, IntoResponse, Response};
+use http::header::{CACHE_CONTROL, EXPIRES, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE, VARY};
+use http::{HeaderMap, Method, StatusCode};
+
+use super::login_page::{self, Page};
+use super::secret::Secret;
+use super::{csrf, next, session, sign_in, store};
+use crate::error::Error;
+use crate::origin;
+use crate::router::App;
+use crate::sent::Sent;
+use crate::server::Peer;
+
+/// Where one goes who did not say where.
+const HOME: &str = "/api/";
+const WRONG: &str =
+    "Please enter a correct username and password. Note that both fields may be case-sensitive.";
+
+/// The fields of the form. Has no `Debug`, because it holds a password.
+#[derive(Default)]
+struct Form {
+    name: String,
+    password: String,
+    next: String,
+    csrf: Option<String>,
+}
+
+impl Form {
+    fn from_sent(sent: &Sent) -> Result<Self, Error> {
+        let mut form = Self::default();
+        for (field, value) in sent.form()? {
+            match field.as_str() {
+                "username" => form.name = value,
+                "password" => form.password = value,
+                "next" => form.next = value,
+                csrf::FIELD => form.csrf = Some(value),
+                _ => {}
+            }
+        }
+        Ok(form)
+    }
+}
+
+/// What of a request's head matters here.
+struct Head {
+    method: Method,
+    headers: HeaderMap,
+    peer: Peer,
+}
+
+impl Head {
+    fn of(request: &Request) -> Self {
+        let peer = request.extensions().get::<Peer>().copied();
+        Self {
+            method: request.method().clone(),
+            headers: request.headers().clone(),
+            peer: peer.unwrap_or_default(),
+        }
+    }
+
+    fn is_https(&self, app: &App) -> bool {
+        origin::is_https(&self.headers, self.peer, &app.access().trusted_proxies)
+    }
+
+    fn refuse_other_sites(&self, app: &App, token: Option<&str>) -> Option<Response> {
+        let host = origin::host(&self.headers, self.peer, &app.access().trusted_proxies);
+        let problem = csrf::check(&self.method, &self.headers, host.as_deref(), token).err()?;
+        let page = login_page::refusal("403 Forbidden", &format!("CSRF Failed: {problem}"));
+        Some(uncached(
+            (StatusCode::FORBIDDEN, Html(page)).into_response(),
+        ))
+    }
+}
+
+/// `GET /api-auth/login/`: the form.
+pub async fn show(State(app): State<App>, request: Request) -> Result<Response, Error> {
+    let query = request.uri().query().unwrap_or_default();
+    let (_, wished) = form_urlencoded::parse(query.as_bytes())
+        .find(|(field, _)| field == "next")
+        .unwrap_or_default();
+    let form = Form {
+        next: next::local(&wished).unwrap_or_default(),
+        ..Form::default()
+    };
+    page(&app, &Head::of(&request), StatusCode::OK, None, &form)
+}
+
+/// `POST /api-auth/login/`: begins a session, or shows the form again with what was wrong.
+pub async fn log_in(State(app): State<App>, request: Request) -> Result<Response, Error> {
+    let head = Head::of(&request);
+    let mut form = Form::from_sent(&Sent::from_request(request, &()).await?)?;
+    form.next = next::local(&form.next).unwrap_or_default();
+    if let Some(refusal) = head.refuse_other_sites(&app, form.csrf.as_deref()) {
+        return Ok(refusal);
+    }
+    let address = origin::address(&head.headers, head.peer, &app.access().trusted_proxies);
+    match sign_in(&app, &form.name, &form.password, address).await {
+        Ok(Some(account)) => begin(&app, &head, account.id, &form).await,
+        Ok(None) => page(&app, &head, StatusCode::OK, Some(WRONG), &form),
+        Err(Error::TooManyTries(wait)) => {
+            let problem = format!(
+                "Too many wrong passwords. Please try again in {} seconds.",
+                wait.as_secs()
+            );
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            let page = page(&app, &head, status, Some(&problem), &form)?;
+            Ok(to_try_again(page, wait))
+        }
+        Err(Error::Busy(_)) => {
+            let problem = "Too many people sign in just now. Please try again.";
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            let page = page(&app, &head, status, Some(problem), &form)?;
+            Ok(to_try_again(page, Duration::from_secs(1)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn begin(app: &App, head: &Head, account: i64, form: &Form) -> Result<Response, Error> {
+    let id = Secret::random().map_err(Error::NoRandomness)?;
+    let csrf = Secret::random().map_err(Error::NoRandomness)?;
+    let (new, old) = (id.digest(), session::id(&head.headers));
+    let old = old.and_then(Secret::digest_of);
+    app.database()
+        .work()
+        .run(move |connection| Box::pin(store::begin_session(connection, account, new, old)))
+        .await?;
+    let (https, now) = (head.is_https(app), SystemTime::now());
+    let target = if form.next.is_empty() {
+        HOME
+    } else {
+        &form.next
+    };
+    let mut response = redirect(target);
+    let headers = response.headers_mut();
+    headers.append(SET_COOKIE, session::csrf_cookie(csrf.reveal(), https, now));
+    headers.append(SET_COOKIE, session::cookie(&id, https, now));
+    Ok(response)
+}
+
+/// `POST /api-auth/logout/`: ends the session.
+pub async fn log_out(State(app): State<App>, request: Request) -> Result<Response, Error> {
+    let head = Head::of(&request);
+    let form = Form::from_sent(&Sent::from_request(request, &()).await?)?;
+    if let Some(refusal) = head.refuse_other_sites(&app, form.csrf.as_deref()) {
+        return Ok(refusal);
+    }
+    if let Some(digest) = session::id(&head.headers).and_then(Secret::digest_of) {
+        app.database()
+            .work()
+            .run(move |connection| Box::pin(store::end_session(connection, digest)))
+            .await?;
+    }
+    let target = next::local(&form.next);
+    let mut response = redirect(target.as_deref().unwrap_or(HOME));
+    response.headers_mut().append(SET_COOKIE, session::FORGET);
+    Ok(response)
+}
+
+fn page(
+    app: &App,
+    head: &Head,
+    status: StatusCode,
+    problem: Option<&str>,
+    form: &Form,
+) -> Result<Response, Error> {
+    let new;
+    let csrf = match csrf::cookie(&head.headers, csrf::COOKIE_NAME) {
+        Some(kept) if kept.bytes().all(|byte| byte.is_ascii_alphanumeric()) => kept,
+        _ => {
+            new = Secret::random().map_err(Error::NoRandomness)?;
+            new.reveal()
+        }
+    };
+    let html = login_page::form(Page {
+        problem,
+        name: &form.name,
+        next: &form.next,
+        csrf,
+    });
+    let mut response = uncached((status, Html(html)).into_response());
+    let cookie = session::csrf_cookie(csrf, head.is_https(app), SystemTime::now());
+    response.headers_mut().append(SET_COOKIE, cookie);
+    Ok(response)
+}
+
+fn redirect(target: &str) -> Response {
+    let location = HeaderValue::try_from(target).unwrap_or(HeaderValue::from_static(HOME));
+    uncached((StatusCode::FOUND, [(LOCATION, location)], Html("")).into_response())
+}
+
+fn to_try_again(mut response: Response, wait: Duration) -> Response {
+    let seconds = HeaderValue::from(wait.as_secs());
+    response.headers_mut().insert(RETRY_AFTER, seconds);
+    response
+}
+
+/// What is shown to one person is kept by nobody, and shown in no frame of another site.
+fn uncached(mut response: Response) -> Response {
+    let now = httpdate::fmt_http_date(SystemTime::now());
+    let headers = response.headers_mut();
+    if let Ok(now) = HeaderValue::try_from(now) {
+        headers.insert(EXPIRES, now);
+    }
+    let set = [
+        (
+            CACHE_CONTROL,
+            "max-age=0, no-cache, no-store, must-revalidate, private",
+        ),
+        (VARY, "Cookie"),
+        (http::header::X_FRAME_OPTIONS, "DENY"),
+        (http::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (http::header::REFERRER_POLICY, "same-origin"),
+    ];
+    for (name, value) in set {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

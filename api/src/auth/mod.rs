@@ -1,0 +1,144 @@
+//! Who sends a request: a session's cookie, HTTP Basic or a token, tried in the order of the original.
+//!
+//! - [`credentials`] reads the headers, [`csrf`] judges where an unsafe request comes from: both pure
+//! - [`password`] hashes and verifies, off the async threads and bounded; [`verified`] remembers for a while
+//! - [`secret`] makes session ids and tokens; the database holds only their digests
+//! - [`session`] is the cookie; [`login`] the form that begins and ends a session, [`next`] where it leads
+//! - [`tries`] limits wrong passwords; [`store`] is all the SQL; [`first`] makes the first account
+//!
+//! No crate for sessions: those that there are keep a bag of values under an id that they store as it is, decide
+//! `Secure` once for all requests, and answer 500 when their store fails. A session here is one row that names an
+//! account, its id is stored hashed, and a database that is away is a 503 like everywhere else.
+
+pub mod accounts;
+pub mod credentials;
+pub mod csrf;
+pub mod first;
+pub mod login;
+mod login_page;
+pub mod next;
+pub mod password;
+pub mod purge;
+pub mod secret;
+pub mod session;
+mod store;
+pub mod tries;
+mod verified;
+
+use http::{HeaderMap, Method};
+
+use crate::error::Error;
+use crate::origin;
+use crate::router::App;
+use crate::server::Peer;
+use credentials::Credentials;
+use password::Outcome;
+use secret::Secret;
+pub use store::Account;
+
+/// Who sends a request, as far as its credentials tell.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// The account; `None`: nobody is signed in.
+    pub account: Option<Account>,
+    /// The cookie names a session that there is not, so the client should forget it.
+    pub stale_cookie: bool,
+}
+
+impl Caller {
+    /// Tells whether the caller is known.
+    #[must_use]
+    pub fn is_signed_in(&self) -> bool {
+        self.account.is_some()
+    }
+}
+
+/// Finds out who sends a request. No credentials are no error, wrong ones are.
+pub async fn authenticate(
+    app: &App,
+    method: &Method,
+    headers: &HeaderMap,
+    peer: Peer,
+) -> Result<Caller, Error> {
+    let mut caller = Caller::default();
+    if let Some(id) = session::id(headers) {
+        caller.account = signed_in(app, id).await?;
+        if caller.is_signed_in() {
+            let host = origin::host(headers, peer, &app.access().trusted_proxies);
+            csrf::check(method, headers, host.as_deref(), None).map_err(Error::Csrf)?;
+            return Ok(caller);
+        }
+        caller.stale_cookie = true;
+    }
+    caller.account = match credentials::read(headers).map_err(Error::BadCredentials)? {
+        Credentials::None => None,
+        Credentials::Basic { name, password } => {
+            let address = origin::address(headers, peer, &app.access().trusted_proxies);
+            let account = sign_in(app, &name, &password, address).await?;
+            Some(account.ok_or(Error::BadCredentials(credentials::WRONG_PASSWORD))?)
+        }
+        Credentials::Token(token) => Some(by_token(app, &token).await?),
+    };
+    Ok(caller)
+}
+
+async fn signed_in(app: &App, id: &str) -> Result<Option<Account>, Error> {
+    let Some(digest) = Secret::digest_of(id) else {
+        return Ok(None);
+    };
+    let mut work = app.database().work();
+    Ok(work
+        .run(move |connection| Box::pin(store::by_session(connection, digest)))
+        .await?)
+}
+
+async fn by_token(app: &App, token: &str) -> Result<Account, Error> {
+    let digest = Secret::digest_of(token).ok_or(Error::BadCredentials(credentials::WRONG_TOKEN))?;
+    let mut work = app.database().work();
+    let account = work
+        .run(move |connection| Box::pin(store::by_token(connection, digest)))
+        .await?
+        .ok_or(Error::BadCredentials(credentials::WRONG_TOKEN))?;
+    if account.is_active {
+        Ok(account)
+    } else {
+        Err(Error::BadCredentials(credentials::INACTIVE))
+    }
+}
+
+/// Verifies a name and a password; `None` if they are not right, `Err` if they cannot be tried now.
+///
+/// What a name costs does not tell whether there is such an account: an unknown one is hashed for, too.
+pub(crate) async fn sign_in(
+    app: &App,
+    name: &str,
+    password: &str,
+    address: Option<std::net::IpAddr>,
+) -> Result<Option<Account>, Error> {
+    let keys = tries::keys(name, address);
+    let wanted = name.to_owned();
+    let (found, failures) = app
+        .database()
+        .work()
+        .run(move |connection| Box::pin(store::by_name(connection, wanted, keys)))
+        .await?;
+    let hash = found.as_ref().map(|(_, hash)| hash.as_str());
+    // Others who try from the same address do not lock out a client whose password was right before.
+    let known = hash.is_some_and(|hash| app.passwords().knows(name, password, hash));
+    if let Some(wait) = tries::wait(failures).filter(|_| !known) {
+        app.metrics().login_refused("throttled");
+        return Err(Error::TooManyTries(wait));
+    }
+    let outcome = app.passwords().verify(name, password, hash).await?;
+    match (outcome, found) {
+        (Outcome::Right, Some((account, _))) if account.is_active => Ok(Some(account)),
+        _ => {
+            app.metrics().login_refused("wrong");
+            app.database()
+                .work()
+                .run(move |connection| Box::pin(store::count_failure(connection, keys)))
+                .await?;
+            Ok(None)
+        }
+    }
+}
