@@ -25,6 +25,7 @@ pub mod front;
 pub mod gateway;
 pub mod head;
 pub mod healthcheck;
+pub mod idempotency;
 pub mod live;
 pub mod request_id;
 pub mod respond;

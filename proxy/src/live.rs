@@ -72,7 +72,11 @@ fn routes(config: &Config, upstreams: &[Arc<Upstream>]) -> Result<Table<Target>,
                 })?;
                 Target::Files(opened)
             }
-            config::Target::Upstream { name, max_body } => {
+            config::Target::Upstream {
+                name,
+                max_body,
+                idempotency,
+            } => {
                 // The configuration has been checked: the name is there.
                 let Some(upstream) = upstreams.iter().find(|u| u.name() == name) else {
                     continue;
@@ -80,6 +84,7 @@ fn routes(config: &Config, upstreams: &[Arc<Upstream>]) -> Result<Table<Target>,
                 Target::Upstream {
                     upstream: Arc::clone(upstream),
                     max_body: *max_body,
+                    idempotency: *idempotency,
                 }
             }
         };

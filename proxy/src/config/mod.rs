@@ -27,6 +27,7 @@ use std::sync::Arc;
 use crate::access_log::Destination;
 use crate::clients::Clients;
 use crate::files::Rules;
+use crate::idempotency::Idempotency;
 use crate::route::Matcher;
 use crate::upstream;
 
@@ -77,6 +78,8 @@ pub enum Target {
         name: Arc<str>,
         /// The largest request body, in bytes. Default 1 MiB.
         max_body: u64,
+        /// What becomes of idempotency keys. Default off.
+        idempotency: Idempotency,
     },
 }
 

@@ -16,8 +16,9 @@ use super::setting::{
     AccessLog, CookieName, Flag, Folder, Given, HealthPath, MethodName, Name, NumberUpTo, Period,
     PeriodOrNone, Size, Whole,
 };
-use super::unbuilt::{NotBuilt, Off, OffMode, Zero};
+use super::unbuilt::{NotBuilt, Off, Zero};
 use crate::balance::Key;
+use crate::idempotency::Idempotency;
 use crate::route::{HostPattern, Prefix};
 use crate::upstream::Address;
 
@@ -71,7 +72,7 @@ pub(super) struct RawRoute {
     pub(super) fallback: Option<Given<FileName>>,
     pub(super) upstream: Option<Given<Name>>,
     pub(super) max_body: Option<Given<Size>>,
-    pub(super) idempotency: Option<Given<OffMode>>,
+    pub(super) idempotency: Option<Given<Idempotency>>,
     pub(super) rate_limit: Option<Given<NotBuilt>>,
     pub(super) websocket: Option<Given<Off>>,
     pub(super) compress: Option<Given<Off>>,

@@ -12,6 +12,7 @@ use super::raw::RawRoute;
 use super::setting::{Folder, Given, Name};
 use super::{Route, Target, unreadable};
 use crate::files::Rules;
+use crate::idempotency::Idempotency;
 use crate::route::{HostPattern, Matcher, Prefix};
 
 /// The largest request body where a route does not say: 1 MiB.
@@ -66,9 +67,10 @@ fn route(
     faults.take(compress);
     let matcher = matcher(host, path, &table, lines, faults);
     let max_body = faults.take_at(max_body);
+    let idempotency = faults.take_at(idempotency);
     let only_upstream = [
         max_body.as_ref().map(|(_, at)| at.clone()),
-        faults.take_at(idempotency).map(|(_, at)| at),
+        idempotency.as_ref().map(|(_, at)| at.clone()),
         faults.take_at(websocket).map(|(_, at)| at),
     ];
     if files.is_some() {
@@ -110,6 +112,7 @@ fn route(
             known_upstream(upstream, scope, faults).map(|name| Target::Upstream {
                 name: name.into(),
                 max_body: max_body.map_or(MAX_BODY, |(bytes, _)| bytes),
+                idempotency: idempotency.map_or_else(Idempotency::default, |(mode, _)| mode),
             })
         }
         (Some(files), Some(_)) => {

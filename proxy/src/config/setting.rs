@@ -17,6 +17,7 @@ use toml::{Spanned, Value};
 use super::units;
 use crate::access_log::Destination;
 use crate::balance::{Key, Method, sticky};
+use crate::idempotency::Idempotency;
 use crate::route::{HostPattern, Prefix};
 use crate::upstream::Address;
 
@@ -153,6 +154,20 @@ impl Setting for AccessLog {
             file if file.contains('/') => Err(format!(
                 "a file ({file:?}) is not supported by this version; expected {what}"
             )),
+            _ => Err(expected(what, value)),
+        }
+    }
+}
+
+impl Setting for Idempotency {
+    type Value = Self;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        let what = "\"off\", \"honour\" or \"mint\"";
+        match text(value, what)? {
+            "off" => Ok(Self::Off),
+            "honour" => Ok(Self::Honour),
+            "mint" => Ok(Self::Mint),
             _ => Err(expected(what, value)),
         }
     }

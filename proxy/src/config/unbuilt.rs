@@ -4,7 +4,7 @@
 
 use toml::Value;
 
-use super::setting::{Setting, expected, text};
+use super::setting::{Setting, expected};
 
 const NOT_SUPPORTED: &str = "not supported by this version";
 
@@ -46,28 +46,5 @@ impl Setting for Zero {
             Some(limit) if limit > 0 => Err(format!("a limit is {NOT_SUPPORTED}; expected 0")),
             _ => Err(expected("a whole number, 0 for no limit", value)),
         }
-    }
-}
-
-/// What a route does about idempotency keys: nothing.
-pub(super) struct OffMode;
-
-impl Setting for OffMode {
-    type Value = ();
-
-    fn read(value: &Value) -> Result<(), String> {
-        named(value, &["off"], &["honour", "mint"])
-    }
-}
-
-/// Takes one of the `built` names; one that comes `later` is told from one that nobody knows.
-fn named(value: &Value, built: &[&str], later: &[&str]) -> Result<(), String> {
-    let what = format!("\"{}\"", built.join("\" or \""));
-    match text(value, &what)? {
-        name if built.contains(&name) => Ok(()),
-        name if later.contains(&name) => {
-            Err(format!("{name:?} is {NOT_SUPPORTED}; expected {what}"))
-        }
-        _ => Err(expected(what, value)),
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::line::Unlogged;
 use crate::access_log::TryEntry;
 use crate::balance::Wish;
+use crate::idempotency::Key;
 use crate::live::Live;
 use crate::respond::Failure;
 use crate::retry;
@@ -54,6 +55,10 @@ pub struct Exchange {
     pub max_body: u64,
     /// What of its body has passed on the current try, in bytes.
     pub body_bytes: u64,
+    /// Its idempotency key.
+    pub key: Key,
+    /// Sending it twice is the same as sending it once.
+    pub repeatable: bool,
     /// The try that is under way.
     pub current: Option<CurrentTry>,
     /// Servers that it has tried and will not try again.
@@ -94,6 +99,8 @@ impl Exchange {
             wish: Wish::default(),
             max_body: u64::MAX,
             body_bytes: 0,
+            key: Key::None,
+            repeatable: false,
             current: None,
             tried: Vec::new(),
             sent_tries: 0,
@@ -109,9 +116,7 @@ impl Exchange {
     }
 
     /// Begins a try on the server that was picked.
-    ///
-    /// Later tries of a `repeatable` request may follow it.
-    pub fn begin_try(&mut self, picked: Picked, repeatable: bool, now: Instant) {
+    pub fn begin_try(&mut self, picked: Picked, now: Instant) {
         let Picked { server, slot } = picked;
         self.body_bytes = 0;
         server.count_request();
@@ -120,7 +125,7 @@ impl Exchange {
             sent: self.sent_tries,
         };
         self.current = Some(CurrentTry {
-            open: slot.open(repeatable.then_some(before), now),
+            open: slot.open(self.repeatable.then_some(before), now),
             server,
             began: now,
         });
@@ -158,7 +163,6 @@ impl Exchange {
 
     /// Decides what becomes of the request after a failed try, and pays for a further one.
     ///
-    /// `replayable` and `answered` are what the session says; `repeatable` what the method says.
     pub fn decide(
         &mut self,
         failure: retry::Failure,
@@ -172,7 +176,7 @@ impl Exchange {
         tried.extend(self.current.as_ref().map(|try_| Arc::clone(&try_.server)));
         let limit = settings.timeouts.request;
         let situation = retry::Situation {
-            repeatable: request.repeatable,
+            repeatable: self.repeatable,
             replayable: request.replayable,
             answered: request.answered,
             tries: self.sent_tries + u32::from(failure != retry::Failure::NotConnected),
@@ -197,8 +201,6 @@ impl Exchange {
 /// What the session knows of a request that may be sent again.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestFacts {
-    /// Sending it twice is the same as sending it once.
-    pub repeatable: bool,
     /// What was read of its body is still at hand.
     pub replayable: bool,
     /// A part of an answer has gone to the client.

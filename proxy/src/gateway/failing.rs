@@ -126,7 +126,6 @@ fn settle(exchange: &mut Exchange, decision: Decision, outcome: &'static str, no
 
 fn facts(session: &Session) -> RequestFacts {
     RequestFacts {
-        repeatable: retry::is_idempotent(&session.req_header().method),
         replayable: !session.as_ref().retry_buffer_truncated(),
         answered: answered(session).is_some(),
     }

@@ -122,7 +122,7 @@ mod tests {
             method: Method::GET,
             uri: Uri::from_static("/api/?secret"),
         });
-        exchange.begin_try(server.take(), true, now);
+        exchange.begin_try(server.take(), now);
         assert_eq!(server.in_flight(), 1);
         let panicked = std::thread::spawn(move || {
             let _dropped_by_the_panic = exchange;

@@ -27,6 +27,7 @@ use crate::access_log::AccessLog;
 use crate::balance::{Asked, NoPick, Wish};
 use crate::drain::Drain;
 use crate::files;
+use crate::idempotency::{Idempotency, Key};
 use crate::live::InForce;
 use crate::request_id;
 use crate::respond::{self, Failure};
@@ -46,6 +47,8 @@ pub enum Target {
         upstream: Arc<Upstream>,
         /// The largest body that is let through, in bytes.
         max_body: u64,
+        /// What becomes of idempotency keys.
+        idempotency: Idempotency,
     },
 }
 
@@ -104,7 +107,11 @@ impl ProxyHttp for Gateway {
                 let below = found.rest.to_owned();
                 serving::file(session, exchange, root, &below).await
             }
-            Target::Upstream { upstream, max_body } => {
+            Target::Upstream {
+                upstream,
+                max_body,
+                idempotency,
+            } => {
                 let settings = upstream.settings();
                 exchange.wish = Wish::of(
                     &settings.method,
@@ -117,6 +124,9 @@ impl ProxyHttp for Gateway {
                             .client_of(exchange.arrival.client, &header.headers),
                     },
                 );
+                exchange.key = Key::of(*idempotency, &header.method, &header.headers);
+                exchange.repeatable =
+                    retry::is_idempotent(&header.method) || exchange.key.is_some();
                 exchange.upstream = Some(Arc::clone(upstream));
                 exchange.settings = Some(settings);
                 exchange.max_body = *max_body;
@@ -128,7 +138,7 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_peer(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
         let now = Instant::now();
@@ -144,9 +154,8 @@ impl ProxyHttp for Gateway {
             return Err(Error::new(ErrorType::HTTPStatus(503)));
         };
         let server = &picked.server;
-        let repeatable = retry::is_idempotent(&session.req_header().method);
-        let peer = server.peer(fresh || !repeatable && server.is_rested(now));
-        exchange.begin_try(picked, repeatable, now);
+        let peer = server.peer(fresh || !exchange.repeatable && server.is_rested(now));
+        exchange.begin_try(picked, now);
         Ok(peer)
     }
 

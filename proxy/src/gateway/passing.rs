@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::{HeaderMap, Method, StatusCode, Version, header};
+use http::{HeaderMap, StatusCode, Version, header};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
@@ -13,6 +13,7 @@ use super::exchange::Exchange;
 use super::failing;
 use crate::balance::sticky;
 use crate::forward;
+use crate::idempotency;
 use crate::upstream::health::Cause;
 
 /// The longest that the writing of one piece of an answer to a client may take.
@@ -71,6 +72,9 @@ pub(super) fn rewrite_request(
     for (name, value) in changes.set {
         request.insert_header(name, value)?;
     }
+    if let Some(key) = exchange.key.minted() {
+        request.insert_header(idempotency::FIELD, key)?;
+    }
     if let Some(current) = &exchange.current
         && !headers.contains_key(header::HOST)
     {
@@ -87,7 +91,7 @@ pub(super) fn rewrite_request(
 /// the limits are so tight that no write could begin in time.
 fn deadline(session: &Session, exchange: &Exchange, now: Instant) -> Option<u64> {
     let request = session.req_header();
-    let writes = !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let writes = !idempotency::is_read(&request.method);
     let is_small = match failing::announced_length(session) {
         Some(length) => length <= SMALL_BODY,
         None => !request.headers.contains_key(header::TRANSFER_ENCODING),

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod answer;
 mod binary;
 mod drain;
 mod edge;
 mod failover;
 mod forwarding;
+mod idempotency;
 mod log_lines;
 mod misbehaviour;
 mod patience;

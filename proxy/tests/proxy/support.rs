@@ -14,13 +14,16 @@ use axum::response::{IntoResponse, Response};
 use proxy::access_log::{AccessLog, Destination};
 use proxy::config::Config;
 use proxy::server::{self, Sockets};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::answer::exchange;
+pub(crate) use crate::answer::{Answer, read_to_end, read_until};
+
 /// The longest that anything in these tests may take.
-const BOUND: Duration = Duration::from_secs(20);
+pub(crate) const BOUND: Duration = Duration::from_secs(20);
 
 /// Waits until `condition` holds.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
@@ -207,6 +210,15 @@ impl Proxy {
 
     /// The same before servers at these addresses.
     pub(crate) async fn at(addresses: &[SocketAddr], clients: &str, upstream: &str) -> Self {
+        Self::built(addresses, clients, "", upstream).await
+    }
+
+    /// The same with more lines for the route.
+    pub(crate) async fn routed(addresses: &[SocketAddr], route: &str) -> Self {
+        Self::built(addresses, "", route, "").await
+    }
+
+    async fn built(addresses: &[SocketAddr], clients: &str, route: &str, upstream: &str) -> Self {
         let servers: Vec<String> = addresses
             .iter()
             .enumerate()
@@ -227,6 +239,7 @@ impl Proxy {
             path = "/api"
             upstream = "music"
             max_body = "1 MiB"
+            {route}
             [upstreams.music]
             servers = [{}]
             health = {{ path = "/healthz", every = "100ms", timeout = "80ms" }}
@@ -323,70 +336,4 @@ impl Proxy {
     pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
-}
-
-/// An answer, read to the end of its connection.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
-    pub(crate) took: Duration,
-}
-
-impl Answer {
-    fn parse(text: &str, took: Duration) -> Self {
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
-        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok());
-        Self {
-            status: status.unwrap_or(0),
-            head: head.to_owned(),
-            body: body.to_owned(),
-            took,
-        }
-    }
-
-    pub(crate) fn field(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (field, value) = line.split_once(':')?;
-            field.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-
-    pub(crate) fn instance(&self) -> &str {
-        self.field("x-instance").unwrap_or("")
-    }
-}
-
-async fn exchange(address: SocketAddr, request: &str) -> Answer {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    read_to_end(&mut stream).await
-}
-
-/// Reads what comes until the other side closes.
-pub(crate) async fn read_to_end(stream: &mut TcpStream) -> Answer {
-    let began = Instant::now();
-    let mut bytes = Vec::new();
-    let read = tokio::time::timeout(BOUND, stream.read_to_end(&mut bytes)).await;
-    // A reset behind the answer is as good as an end.
-    let _ = read.expect("the proxy never closed the connection");
-    Answer::parse(&String::from_utf8_lossy(&bytes), began.elapsed())
-}
-
-/// Reads until `text` has arrived.
-pub(crate) async fn read_until(stream: &mut TcpStream, text: &str) -> String {
-    let mut bytes = Vec::new();
-    let reading = async {
-        while !String::from_utf8_lossy(&bytes).contains(text) {
-            let read = stream.read_buf(&mut bytes).await.unwrap();
-            assert!(
-                read > 0,
-                "closed before {text:?}: {:?}",
-                String::from_utf8_lossy(&bytes)
-            );
-        }
-    };
-    tokio::time::timeout(BOUND, reading).await.unwrap();
-    String::from_utf8(bytes).unwrap()
 }
