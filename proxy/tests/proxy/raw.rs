@@ -120,10 +120,15 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>) {
             };
             request.body = body;
         }
+        let is_head = request.method == "HEAD";
         script.seen.lock().unwrap().push(request);
         answered += 1;
         let (Reply::Keep(text) | Reply::Close(text) | Reply::Early(text) | Reply::OnlyOnce(text)) =
             reply;
+        let text = match text.find("\r\n\r\n") {
+            Some(end) if is_head => &text[..end + 4],
+            _ => text,
+        };
         // The proxy may have gone: that is for the test to see.
         let _ = stream.write_all(text.as_bytes()).await;
         match reply {

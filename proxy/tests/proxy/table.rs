@@ -1,0 +1,385 @@
+//! The table of `requests.cases`: bytes in, statuses out, and what the upstream may read of them.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::raw::{FINE, RawOrigin, Reply, Request};
+use crate::support::Proxy;
+
+const TABLE: &str = include_str!("requests.cases");
+/// Whatever is waited for takes no longer than this.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What is longer is not sent a byte at a time.
+const LONGEST_DRIP: usize = 2000;
+
+/// One case of the table.
+#[derive(Debug)]
+struct Case {
+    name: String,
+    sent: Vec<u8>,
+    /// Each answer's statuses that are right, and whether a body follows.
+    answers: Vec<(Vec<u16>, bool)>,
+    may_be_kept: bool,
+    may_be_closed: bool,
+    /// `METHOD TARGET "BODY"` of each request that the upstream reads.
+    read: Vec<String>,
+    /// It may as well read nothing, if the answer is no 200.
+    read_is_optional: bool,
+}
+
+/// How the bytes of a case are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    NewConnection,
+    KeptConnection,
+    ByteByByte,
+}
+
+fn cases() -> Vec<Case> {
+    let lines = TABLE
+        .lines()
+        .filter(|line| !line.starts_with("# ") && *line != "#" && !line.starts_with("== "));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let blocks = text.split("\n\n").map(str::trim_start);
+    blocks
+        .map(|block| block.trim_start_matches('\n'))
+        .filter(|block| !block.is_empty())
+        .map(case)
+        .collect()
+}
+
+fn case(block: &str) -> Case {
+    let mut lines = block.lines();
+    let mut case = Case {
+        name: lines.next().unwrap().to_owned(),
+        sent: Vec::new(),
+        answers: Vec::new(),
+        may_be_kept: false,
+        may_be_closed: false,
+        read: Vec::new(),
+        read_is_optional: false,
+    };
+    for line in lines {
+        let (mark, rest) = line.split_once(' ').unwrap();
+        match mark {
+            ">" => case.sent.extend(unescape(rest)),
+            "<" => expect(&mut case, rest),
+            "^" => case.read.push(shown(rest)),
+            "^?" => {
+                case.read.push(shown(rest));
+                case.read_is_optional = true;
+            }
+            _ => {
+                let times = mark.strip_prefix("^*").unwrap().parse().unwrap();
+                case.read.extend(vec![shown(rest); times]);
+            }
+        }
+    }
+    assert!(
+        !case.sent.is_empty() && !case.answers.is_empty(),
+        "{case:?}"
+    );
+    case
+}
+
+fn expect(case: &mut Case, line: &str) {
+    for word in line.split(' ') {
+        if word.starts_with(|first: char| first.is_ascii_digit()) {
+            let bare = word.strip_suffix('-');
+            let statuses = bare.unwrap_or(word).split('|');
+            let statuses = statuses.map(|status| status.parse().unwrap()).collect();
+            case.answers.push((statuses, bare.is_none()));
+        } else {
+            case.may_be_kept |= word.contains("kept");
+            case.may_be_closed |= word.contains("close");
+        }
+    }
+}
+
+/// What is written of a request in the table, with its escapes undone.
+fn shown(line: &str) -> String {
+    String::from_utf8_lossy(&unescape(line)).into_owned()
+}
+
+/// Undoes escapes and repetitions, which may stand in each other.
+fn unescape(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        if let Some((times, inner, after)) = repetition(rest) {
+            bytes.extend(unescape(inner).repeat(times));
+            rest = after;
+        } else if let Some(escaped) = rest.strip_prefix('\\') {
+            let (byte, length) = escape(escaped);
+            bytes.push(byte);
+            rest = &escaped[length..];
+        } else {
+            bytes.extend(first.to_string().bytes());
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    bytes
+}
+
+fn escape(text: &str) -> (u8, usize) {
+    match text.as_bytes()[0] {
+        b'r' => (b'\r', 1),
+        b'n' => (b'\n', 1),
+        b't' => (b'\t', 1),
+        b'0' => (0, 1),
+        b'x' => (u8::from_str_radix(&text[1..3], 16).unwrap(), 3),
+        other => (other, 1),
+    }
+}
+
+/// Finds `{N*text}` at the beginning.
+fn repetition(text: &str) -> Option<(usize, &str, &str)> {
+    let (times, inner) = text.strip_prefix('{')?.split_once('*')?;
+    let times = times.parse().ok()?;
+    let mut depth = 1;
+    for (at, byte) in inner.bytes().enumerate() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some((times, &inner[..at], &inner[at + 1..]));
+        }
+    }
+    None
+}
+
+/// What was seen of one case.
+#[derive(Debug, Default)]
+struct Seen {
+    statuses: Vec<u16>,
+    closed: bool,
+    /// What came behind the answers, or why they could not be read.
+    odd: Option<String>,
+}
+
+/// Runs one case; the answer is what is wrong about it.
+async fn run(case: &Case, way: Way, proxy: &Proxy, origin: &RawOrigin) -> Option<String> {
+    let mut stream = proxy.connect().await;
+    if way == Way::KeptConnection {
+        let first = b"GET /api/first HTTP/1.1\r\nHost: x\r\n\r\n";
+        stream.write_all(first).await.unwrap();
+        let mut reader = AnswerReader::new(&mut stream);
+        assert_eq!(reader.next(true).await.unwrap(), Some(200));
+        assert!(reader.ahead.is_empty());
+        let seen = origin.take_seen();
+        assert_eq!(seen.len(), 1, "{seen:?}");
+    }
+    let seen = exchange(case, way, &mut stream).await;
+    let read: Vec<String> = origin.take_seen().iter().map(in_short).collect();
+    judge(case, &seen, &read)
+        .map(|wrong| format!("{way:?}: {}: {wrong}\n    {seen:?} {read:?}", case.name))
+}
+
+async fn exchange(case: &Case, way: Way, stream: &mut TcpStream) -> Seen {
+    let (mut reading, mut writing) = stream.split();
+    // What a refused client still sends may meet a closed connection.
+    let send = async {
+        if way == Way::ByteByByte {
+            for byte in &case.sent {
+                if writing.write_all(std::slice::from_ref(byte)).await.is_err() {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        } else {
+            let _ = writing.write_all(&case.sent).await;
+        }
+    };
+    let receive = async {
+        let mut seen = Seen::default();
+        let mut reader = AnswerReader::new(&mut reading);
+        for (_, has_body) in &case.answers {
+            match reader.next(*has_body).await {
+                Ok(Some(status)) => seen.statuses.push(status),
+                Ok(None) => break,
+                Err(odd) => {
+                    seen.odd = Some(odd);
+                    return seen;
+                }
+            }
+        }
+        if !reader.ahead.is_empty() {
+            seen.odd = Some(String::from_utf8_lossy(&reader.ahead).into_owned());
+        }
+        seen
+    };
+    let ((), mut seen) = tokio::join!(send, receive);
+    seen.closed = is_closed(stream, case.may_be_kept).await;
+    seen
+}
+
+/// Whether the connection is closed; if it may be kept, a last request tells.
+async fn is_closed(stream: &mut TcpStream, may_be_kept: bool) -> bool {
+    if may_be_kept {
+        let last = b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n";
+        if stream.write_all(last).await.is_err() {
+            return true;
+        }
+        let mut reader = AnswerReader::new(stream);
+        return !matches!(reader.next(true).await, Ok(Some(404)));
+    }
+    let mut rest = Vec::new();
+    match timeout(PATIENCE, stream.read_to_end(&mut rest)).await {
+        // A reset ends it as well.
+        Ok(_) => rest.is_empty(),
+        Err(_) => false,
+    }
+}
+
+/// Says what of a case is not as the table has it.
+fn judge(case: &Case, seen: &Seen, read: &[String]) -> Option<String> {
+    let right = seen.statuses.len() == case.answers.len()
+        && case
+            .answers
+            .iter()
+            .zip(&seen.statuses)
+            .all(|((right, _), status)| right.contains(status));
+    if !right || seen.odd.is_some() {
+        return Some(format!("expected the statuses {:?}", case.answers));
+    }
+    if seen.closed && !case.may_be_closed || !seen.closed && !case.may_be_kept {
+        return Some("the connection is not as expected".to_owned());
+    }
+    let passed = !case.read_is_optional || seen.statuses.contains(&200);
+    let expected: &[String] = if passed { &case.read } else { &[] };
+    (read != expected).then(|| format!("the upstream should have read {:?}", Shortened(expected)))
+}
+
+/// A list of which long entries are shown in part.
+struct Shortened<'a>(&'a [String]);
+
+impl fmt::Debug for Shortened<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let short = |text: &String| text.chars().take(100).collect::<String>();
+        f.debug_list().entries(self.0.iter().map(short)).finish()
+    }
+}
+
+fn in_short(request: &Request) -> String {
+    let Request {
+        method,
+        target,
+        body,
+        ..
+    } = request;
+    match body.as_slice() {
+        [] => format!("{method} {target}"),
+        body => format!("{method} {target} \"{}\"", String::from_utf8_lossy(body)),
+    }
+}
+
+/// Reads answers one by one.
+struct AnswerReader<'s, S> {
+    stream: &'s mut S,
+    ahead: Vec<u8>,
+}
+
+impl<'s, S: AsyncReadExt + Unpin> AnswerReader<'s, S> {
+    fn new(stream: &'s mut S) -> Self {
+        Self {
+            stream,
+            ahead: Vec::new(),
+        }
+    }
+
+    /// The status of the next answer, interim ones aside; `None` when the connection ended before it.
+    async fn next(&mut self, has_body: bool) -> Result<Option<u16>, String> {
+        loop {
+            let Some(end) = self.until(|bytes| find(bytes, b"\r\n\r\n")).await? else {
+                let nothing = self.ahead.is_empty();
+                return if nothing {
+                    Ok(None)
+                } else {
+                    Err(format!("{:?}", String::from_utf8_lossy(&self.ahead)))
+                };
+            };
+            let head: Vec<u8> = self.ahead.drain(..end + 4).collect();
+            let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+            let status = head
+                .get(9..12)
+                .and_then(|status| status.parse().ok())
+                .ok_or(head.clone())?;
+            if status >= 200 {
+                if !head.contains("\r\nx-instance: ") {
+                    return Err(format!("no X-Instance: {head}"));
+                }
+                let field = head.split("\r\ncontent-length: ").nth(1);
+                let length = field.and_then(|field| field.split("\r\n").next()?.parse().ok());
+                let length = length.filter(|_| has_body).unwrap_or(0);
+                let whole = self
+                    .until(|bytes| (bytes.len() >= length).then_some(length))
+                    .await?;
+                self.ahead.drain(..whole.ok_or("the body is cut")?);
+                return Ok(Some(status));
+            }
+        }
+    }
+
+    async fn until(
+        &mut self,
+        found: impl Fn(&[u8]) -> Option<usize>,
+    ) -> Result<Option<usize>, String> {
+        loop {
+            if let Some(at) = found(&self.ahead) {
+                return Ok(Some(at));
+            }
+            match timeout(PATIENCE, self.stream.read_buf(&mut self.ahead)).await {
+                Err(_) => return Err("no answer".to_owned()),
+                Ok(Ok(bytes)) if bytes > 0 => {}
+                Ok(_) => return Ok(None),
+            }
+        }
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+}
+
+async fn run_all(way: Way) {
+    let origin = RawOrigin::start(Reply::Keep(FINE)).await;
+    let proxy = Proxy::at(&[origin.address], "", "").await;
+    let cases = cases();
+    assert!(cases.len() >= 250, "the table has {} cases", cases.len());
+    let mut wrong = Vec::new();
+    for case in &cases {
+        if way != Way::ByteByByte || case.sent.len() <= LONGEST_DRIP {
+            wrong.extend(run(case, way, &proxy, &origin).await);
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_case_on_a_new_connection() {
+    run_all(Way::NewConnection).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_case_behind_a_good_request() {
+    run_all(Way::KeptConnection).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_case_a_byte_at_a_time() {
+    run_all(Way::ByteByByte).await;
+}
