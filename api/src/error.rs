@@ -24,6 +24,8 @@ pub enum Error {
     NotFound,
     /// The address is right, but there is no such music.
     NoMusic,
+    /// The cursor of a page is not one that was given out.
+    InvalidCursor,
     /// A method that this address does not know.
     MethodNotAllowed(Method),
     /// Not signed in, and this needs it.
@@ -63,7 +65,7 @@ pub enum Error {
 impl Error {
     fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound | Self::NoMusic => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoMusic | Self::InvalidCursor => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAuthenticated | Self::BadCredentials(_) | Self::Csrf(_) => {
                 StatusCode::FORBIDDEN
@@ -89,6 +91,7 @@ impl Error {
             Self::Invalid(messages) => return Value::Object(messages),
             Self::NotFound => "Not found.".into(),
             Self::NoMusic => "No Music matches the given query.".into(),
+            Self::InvalidCursor => "Invalid cursor".into(),
             Self::MethodNotAllowed(method) => format!("Method \"{method}\" not allowed."),
             Self::NotAuthenticated => "Authentication credentials were not provided.".into(),
             Self::BadCredentials(problem) => problem.into(),

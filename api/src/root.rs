@@ -1,7 +1,7 @@
 //! `/api/`: where everything else is, as an absolute address.
 
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde_json::json;
 
 use crate::address::Suffix;
@@ -25,18 +25,19 @@ pub static ROOT: Endpoint = Endpoint {
 };
 
 /// Lists the resources. An address that was asked for with a suffix leads on with it.
-pub async fn show(State(app): State<App>, request: Request) -> Response {
-    let peer = request
-        .extensions()
-        .get::<Peer>()
-        .copied()
-        .unwrap_or_default();
-    let Some(origin) = origin(request.headers(), peer, &app.access().trusted_proxies) else {
-        return Error::BadHost.into_response();
-    };
-    let music = match request.extensions().get::<Suffix>() {
+pub async fn show(State(app): State<App>, request: Request) -> Result<Response, Error> {
+    let music = music_address(&app, &request)?;
+    Ok(reply(&json!({ "music": music })))
+}
+
+/// Returns the absolute address of the list, with the scheme and host that the client used.
+pub(crate) fn music_address(app: &App, request: &Request) -> Result<String, Error> {
+    let extensions = request.extensions();
+    let peer = extensions.get::<Peer>().copied().unwrap_or_default();
+    let origin = origin(request.headers(), peer, &app.access().trusted_proxies);
+    let origin = origin.ok_or(Error::BadHost)?;
+    Ok(match extensions.get::<Suffix>() {
         Some(Suffix(suffix)) => format!("{origin}/api/music.{suffix}"),
         None => format!("{origin}/api/music/"),
-    };
-    reply(&json!({ "music": music }))
+    })
 }

@@ -10,7 +10,7 @@ pub(super) mod message {
     pub(super) const NULL: &str = "This field may not be null.";
     pub(super) const BLANK: &str = "This field may not be blank.";
     pub(super) const NOT_TEXT: &str = "Not a valid string.";
-    pub(super) const NUL: &str = "Null characters are not allowed.";
+    pub(crate) const NUL: &str = "Null characters are not allowed.";
 }
 
 /// Reads a text: trimmed as Python trims, and a number is text too.

@@ -4,22 +4,27 @@
 //! content (400). A body that is right needs no look at the object first: the write itself tells.
 
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode};
 
 use super::draft::{Change, Draft};
 use super::id::Id;
-use super::{listing, metadata, store};
+use super::list::{Asked, Links, respond};
+use super::{metadata, store};
 use crate::auth::Caller;
 use crate::endpoint::{Endpoint, reply};
 use crate::error::Error;
+use crate::root;
 use crate::router::App;
 use crate::sent::Sent;
 
-/// `GET /api/music/`: the whole list, by id.
-pub async fn list(State(app): State<App>) -> Result<Response, Error> {
-    listing::respond(app.database().clone()).await
+/// `GET /api/music/`: the whole list, by id, or what the query asks of it.
+pub async fn list(State(app): State<App>, request: Request) -> Result<Response, Error> {
+    let query = request.uri().query().unwrap_or_default();
+    let asked = Asked::parse(query)?;
+    let links = Links::new(root::music_address(&app, &request)?, query);
+    respond(app.database().clone(), asked, &links).await
 }
 
 /// `POST /api/music/`: a new music.

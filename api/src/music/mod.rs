@@ -6,7 +6,7 @@ mod draft;
 mod fields;
 mod handler;
 mod id;
-mod listing;
+mod list;
 mod metadata;
 mod number;
 mod row;

@@ -20,8 +20,12 @@ pub(super) struct Detail {
     song: String,
 }
 
-/// Returns the page of the list that follows the id `after`, and whether it may be the last.
-pub(super) async fn page(connection: &mut PgConnection, after: i64) -> Result<Vec<Music>> {
+/// Returns the part of the list that follows the id `after`: `rows` of it, or fewer if they hold much text.
+pub(super) async fn page(
+    connection: &mut PgConnection,
+    after: i64,
+    rows: i64,
+) -> Result<Vec<Music>> {
     // A running sum of the text's length ends a page before rows of megabytes fill the memory; the first
     // row is always there. octet_length does not read a long text, only its header.
     sqlx::query_as!(
@@ -37,7 +41,7 @@ pub(super) async fn page(connection: &mut PgConnection, after: i64) -> Result<Ve
            where bytes_before <= $3
            order by id"#,
         after,
-        PAGE_ROWS as i64,
+        rows,
         PAGE_BYTES,
     )
     .fetch_all(connection)

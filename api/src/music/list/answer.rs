@@ -1,0 +1,221 @@
+//! A list as a client reads it: an array, or the envelope of a page.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, Stream, StreamExt};
+use http::header::CONTENT_TYPE;
+use serde::Serialize;
+
+use super::asked::{Asked, Filter, Paging};
+use super::cursor::Cursor;
+use super::links::Links;
+use super::ordering::Ordering;
+use super::position::Position;
+use super::store;
+use super::walk::{Stage, Walk};
+use crate::database::{Database, Fault};
+use crate::endpoint::reply;
+use crate::error::Error;
+use crate::json;
+use crate::music::Music;
+use crate::music::store::PAGE_BYTES;
+
+/// Answers what was asked.
+pub(crate) async fn respond(
+    database: Database,
+    asked: Asked,
+    links: &Links,
+) -> Result<Response, Error> {
+    let walk = Walk {
+        database,
+        filter: asked.filter,
+        ordering: asked.ordering,
+        stage: Stage::Begin,
+        skip: 0,
+        wanted: None,
+    };
+    match asked.paging {
+        Paging::Whole => write(b"[".to_vec(), walk, b"]").await,
+        Paging::Numbered { limit, offset } => numbered(walk, limit, offset, links).await,
+        Paging::Cursor { limit, from } => by_cursor(walk, limit, from, links).await,
+    }
+}
+
+/// The envelope of a page by number. The rows come last, so that they can be streamed.
+async fn numbered(
+    mut walk: Walk,
+    limit: i64,
+    offset: i64,
+    links: &Links,
+) -> Result<Response, Error> {
+    let count = count(&walk.database, &walk.filter).await?;
+    let page = |offset: i64| {
+        let offset = (offset > 0).then(|| offset.to_string());
+        links.with(&[("limit", Some(limit.to_string())), ("offset", offset)])
+    };
+    let next = offset.saturating_add(limit);
+    let head = Numbered {
+        count,
+        next: (next < count).then(|| page(next)),
+        previous: (offset > 0).then(|| page(offset.saturating_sub(limit))),
+        results: [],
+    };
+    walk.skip = offset;
+    walk.wanted = Some(limit);
+    if offset >= count {
+        walk.stage = Stage::End;
+    }
+    let mut start = json::to_bytes(&head);
+    // The array is open: the rows and the end of it follow.
+    start.truncate(start.len() - "]}".len());
+    write(start, walk, b"]}").await
+}
+
+#[derive(Serialize)]
+struct Numbered {
+    count: i64,
+    next: Option<String>,
+    previous: Option<String>,
+    results: [Music; 0],
+}
+
+async fn count(database: &Database, filter: &Filter) -> Result<i64, Fault> {
+    if filter.words.is_empty() {
+        let singer = filter.singer.clone();
+        let mut work = database.work();
+        let counted = work.run(move |connection| match singer {
+            Some(singer) => Box::pin(store::count_singer(connection, singer)),
+            None => Box::pin(store::count_all(connection)),
+        });
+        return counted.await;
+    }
+    let (mut count, mut after) = (0, Some(i64::MIN));
+    let filter = Arc::new(filter.clone());
+    while let Some(id) = after {
+        let filter = Arc::clone(&filter);
+        let mut work = database.work();
+        let stretch = work.run(move |connection| {
+            Box::pin(async move { store::count_stretch(connection, &filter, id).await })
+        });
+        let (fitted, next) = stretch.await?;
+        count += fitted;
+        after = next;
+    }
+    Ok(count)
+}
+
+/// The envelope of a page by cursor. It is held in memory, so much text ends it early: that is no less a page.
+async fn by_cursor(
+    mut walk: Walk,
+    limit: i64,
+    from: Option<Cursor>,
+    links: &Links,
+) -> Result<Response, Error> {
+    let ordering = walk.ordering.clone();
+    let backwards = from.as_ref().is_some_and(|cursor| cursor.backwards);
+    let is_first = from.is_none();
+    if backwards {
+        walk.ordering = ordering.reversed();
+    }
+    if let Some(cursor) = from {
+        walk.stage = Stage::After(cursor.after);
+    }
+    // One more tells whether there are more.
+    walk.wanted = Some(limit + 1);
+    let mut results: Vec<Music> = Vec::new();
+    while !walk.is_at_end() && bytes(&results) <= PAGE_BYTES as usize {
+        results.extend(walk.next().await?);
+    }
+    let is_over = results.len() as i64 > limit;
+    results.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let more = is_over || !walk.is_at_end();
+    if backwards {
+        results.reverse();
+    }
+    let link = |backwards: bool, music: Option<&Music>| {
+        music.map(|music| link(&ordering, backwards, music, links))
+    };
+    let (next, previous) = if backwards {
+        let first_page = || Some(links.with(&[("cursor", Some(String::new()))]));
+        let next = link(false, results.last()).or_else(first_page);
+        (next, link(true, results.first().filter(|_| more)))
+    } else {
+        let next = link(false, results.last().filter(|_| more));
+        (next, link(true, results.first().filter(|_| !is_first)))
+    };
+    Ok(reply(&ByCursor {
+        next,
+        previous,
+        results,
+    }))
+}
+
+#[derive(Serialize)]
+struct ByCursor {
+    next: Option<String>,
+    previous: Option<String>,
+    results: Vec<Music>,
+}
+
+fn link(ordering: &Ordering, backwards: bool, music: &Music, links: &Links) -> String {
+    let after = Position::of(music, ordering);
+    let cursor = Cursor { backwards, after };
+    links.with(&[("cursor", Some(cursor.encode(ordering)))])
+}
+
+fn bytes(rows: &[Music]) -> usize {
+    rows.iter()
+        .map(|music| music.song.len() + music.singer.len())
+        .sum()
+}
+
+/// Writes the rows of a walk between `start` and `end`. What fits into one window has a length; more is streamed.
+async fn write(mut start: Vec<u8>, mut walk: Walk, end: &'static [u8]) -> Result<Response, Error> {
+    let rows = walk.next().await?;
+    let is_empty = rows.is_empty();
+    push(&mut start, &rows, true);
+    let body = if walk.is_at_end() {
+        start.extend_from_slice(end);
+        Body::from(start)
+    } else {
+        let start = stream::iter([Ok(Bytes::from(start))]);
+        Body::from_stream(start.chain(rest(walk, is_empty, end)))
+    };
+    Ok(([(CONTENT_TYPE, json::CONTENT_TYPE)], body).into_response())
+}
+
+/// Streams what is left of a walk. A failure ends the answer in the middle, which a client can tell.
+fn rest(
+    walk: Walk,
+    is_empty: bool,
+    end: &'static [u8],
+) -> impl Stream<Item = Result<Bytes, Fault>> + Send {
+    stream::try_unfold(Some((walk, is_empty)), move |state| async move {
+        let Some((mut walk, mut is_empty)) = state else {
+            return Ok(None);
+        };
+        let rows = walk.next().await.inspect_err(|fault| {
+            tracing::warn!(cause = %fault, "a list was cut short");
+        })?;
+        let mut chunk = Vec::with_capacity(rows.len() * 192);
+        push(&mut chunk, &rows, is_empty);
+        is_empty &= rows.is_empty();
+        if walk.is_at_end() {
+            chunk.extend_from_slice(end);
+            return Ok(Some((chunk.into(), None)));
+        }
+        Ok(Some((chunk.into(), Some((walk, is_empty)))))
+    })
+}
+
+/// Writes rows with commas between them, and one before them if they are not the first.
+fn push(out: &mut Vec<u8>, rows: &[Music], are_first: bool) {
+    for (at, music) in rows.iter().enumerate() {
+        if at > 0 || !are_first {
+            out.push(b',');
+        }
+        json::write(out, music);
+    }
+}

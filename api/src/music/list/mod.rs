@@ -1,0 +1,23 @@
+//! `GET /api/music/`: the whole list, or the part of it that the query asks for.
+//!
+//! query → `asked` (what is wanted: filter, ordering, paging) → `walk` (window by window through the table, by
+//! `store`) → `answer` (an array, or the envelope of a page with its `links`).
+//!
+//! Whatever is asked, no statement is long, no connection is held while a client reads, and memory stays flat.
+
+mod answer;
+mod asked;
+mod cursor;
+mod links;
+mod ordering;
+mod position;
+mod search;
+mod store;
+mod walk;
+
+#[cfg(test)]
+mod plans;
+
+pub(super) use answer::respond;
+pub(super) use asked::Asked;
+pub(super) use links::Links;
