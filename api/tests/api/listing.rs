@@ -157,3 +157,23 @@ async fn a_list_that_fails_in_the_middle_is_not_taken_for_whole(
     drop(reader.read_to_end(&mut rest).await);
     assert!(!rest.ends_with(b"0\r\n\r\n"), "it was not finished");
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_client_that_leaves_ends_its_list(pool: PgPoolOptions, database: PgConnectOptions) {
+    fill(pool, &database, 200, &"x".repeat(200_000)).await;
+    for list in ["/api/music/", "/api/music/?ordering=-song&search=song"] {
+        let mut setup = Setup::default();
+        // Nothing but the client's end can end it.
+        setup.limits.write = Duration::from_secs(600);
+        setup.limits.drain = Duration::from_secs(600);
+        let mut api = Api::start_with(&database, setup).await;
+        let mut reader = TcpStream::connect(api.address).await.unwrap();
+        let head = format!("GET {list} HTTP/1.1\r\nHost: x\r\n\r\n");
+        reader.write_all(head.as_bytes()).await.unwrap();
+        let mut beginning = [0; 16];
+        reader.read_exact(&mut beginning).await.unwrap();
+        drop(reader);
+        api.stopper.next();
+        api.ended().await;
+    }
+}

@@ -80,13 +80,13 @@ impl Filter {
     fn parse(singer: Option<&str>, search: Option<&str>) -> Result<Self, Error> {
         for (name, value) in [("singer", singer), ("search", search)] {
             if value.is_some_and(|value| value.contains('\0')) {
-                return Err(invalid(name, message::NUL.into()));
+                return Err(invalid(name, message::NUL));
             }
         }
         let words = search::words(search.unwrap_or_default());
         if words.len() > MOST_WORDS {
             let text = format!("No more than {MOST_WORDS} words can be searched for.");
-            return Err(invalid("search", text));
+            return Err(invalid("search", &text));
         }
         Ok(Self {
             singer: singer
@@ -106,7 +106,7 @@ fn from(cursor: &str, ordering: &Ordering) -> Result<Option<Cursor>, Error> {
         .ok_or(Error::InvalidCursor)
 }
 
-fn invalid(name: &str, text: String) -> Error {
+fn invalid(name: &str, text: &str) -> Error {
     Error::Invalid(Map::from_iter([(name.to_owned(), json!([text]))]))
 }
 

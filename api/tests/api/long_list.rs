@@ -1,0 +1,102 @@
+//! The list when it is very long: the first byte comes at once and memory stays flat. 60 000 rows, or as many as
+//! `API_TEST_ROWS` says: `API_TEST_ROWS=1000000 scripts/with-postgres cargo test -p api --test api long_list`.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::process::Child;
+use tokio::time::{Instant, timeout};
+
+use crate::program::{api, url};
+use crate::support::{PATIENCE, eventually};
+
+/// Memory that a list may take beyond what the program had before: a few windows of rows, and what an allocator keeps.
+const GROWTH: u64 = 24 * 1024;
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_long_list_is_streamed_from_the_first_byte_on_with_flat_memory(
+    pool: PgPoolOptions,
+    database: PgConnectOptions,
+) {
+    let rows: u64 = std::env::var("API_TEST_ROWS").map_or(60_000, |rows| rows.parse().unwrap());
+    let pool = pool.connect_with(database.clone()).await.unwrap();
+    // Long enough that the whole would not fit.
+    sqlx::query("insert into music (song, singer) select 'song ' || i || repeat('x', 800), 'singer ' || i % 100 from generate_series(1, $1) i")
+        .bind(i64::try_from(rows).unwrap())
+        .execute(&pool)
+        .await
+        .unwrap();
+    sqlx::query("analyze music").execute(&pool).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("api.sock");
+    let (listen, url) = (format!("unix:{}", path.display()), url(&database));
+    let environment = [("DATABASE_URL", url.as_str()), ("API_LISTEN", &listen)];
+    let mut serve = api(&["serve"], &environment);
+    // A log that nobody reads would bring the program to a halt.
+    serve.stdout(Stdio::null()).stderr(Stdio::null());
+    let child = serve.spawn().unwrap();
+    eventually("an instance that listens", || async {
+        UnixStream::connect(&path).await.is_ok()
+    })
+    .await;
+    // What the program needs once, it has then.
+    read(&path, "/api/music/?limit=1000").await;
+    let before = peak(&child);
+    for list in [
+        "/api/music/",
+        "/api/music/?ordering=-song",
+        "/api/music/?search=SONG",
+    ] {
+        let (first, length) = read(&path, list).await;
+        assert!(length > rows * 900, "{list}: {length} bytes");
+        assert!(first < Duration::from_secs(5), "{list}: {first:?}");
+        let growth = peak(&child) - before;
+        assert!(
+            growth < GROWTH,
+            "{list}: grown by {growth} KiB for {length} bytes"
+        );
+    }
+}
+
+/// Reads an answer without keeping it: after which time it began, and how long it was.
+async fn read(socket: &Path, list: &str) -> (Duration, u64) {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    let head = format!("GET {list} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let begin = Instant::now();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut first = None;
+    let (mut length, mut last) = (0, Vec::new());
+    loop {
+        let read = timeout(PATIENCE, stream.read(&mut buffer))
+            .await
+            .unwrap()
+            .unwrap();
+        first.get_or_insert_with(|| begin.elapsed());
+        if read == 0 {
+            break;
+        }
+        length += read as u64;
+        last = buffer[read.saturating_sub(5)..read].to_vec();
+    }
+    assert!(
+        last.ends_with(b"\r\n\r\n") || last.ends_with(b"}"),
+        "{list} was cut"
+    );
+    (first.unwrap(), length)
+}
+
+/// The most memory that a process had, in KiB.
+fn peak(child: &Child) -> u64 {
+    let path = format!("/proc/{}/status", child.id().unwrap());
+    let status = std::fs::read_to_string(path).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
