@@ -233,4 +233,6 @@ fn appended(headers: &HeaderMap, name: &HeaderName, last: &str) -> String {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -278,6 +278,7 @@ fn html_body(failure: Failure) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>{code} {reason}</title>\n<h1>{code} {reason}</h1>\n<p>{sentence}</p>\n</html>\n"
     )
 }

@@ -45,4 +45,6 @@ fn html_shows_the_status_and_the_sentence() {
     let body = html_body(Failure::NoRoute);
     assert!(body.contains("<h1>404 Not Found</h1>"));
     assert!(body.contains("There is nothing at this address."));
+    // On a phone and in the dark as well.
+    assert!(body.contains("width=device-width") && body.contains("light dark"));
 }
