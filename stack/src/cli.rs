@@ -8,6 +8,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use http::Uri;
 
+use crate::probe::scenario::tasks::Wanted;
+
 /// The whole stack as plain processes on one machine: Postgres, the API instances and the proxy.
 #[derive(Debug, Parser)]
 #[command(name = "stack", version)]
@@ -62,6 +64,8 @@ pub enum Command {
         #[arg(required = true, value_name = "SERVICE=N")]
         scales: Vec<Scale>,
     },
+    /// Replaces every API instance in turn, drained first, so that no client notices
+    Rollout,
     /// Ends the stack; the data stays
     Down,
     /// Sends a steady stream of requests and accounts for every one of them
@@ -99,9 +103,9 @@ pub struct ProbeOptions {
     /// Where the stack listens
     #[arg(default_value = "http://127.0.0.1:8080/")]
     pub url: Uri,
-    /// Requests per second
-    #[arg(long, default_value_t = 200.0, value_parser = rate)]
-    pub rate: f64,
+    /// Requests per second: 200, or what a scenario is measured with
+    #[arg(long, value_parser = rate)]
+    pub rate: Option<f64>,
     /// For how long
     #[arg(long = "for", default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub duration: Duration,
@@ -126,6 +130,9 @@ pub struct ProbeOptions {
     /// Also aim at a machine other than this one
     #[arg(long)]
     pub anywhere: bool,
+    /// Events to be measured, with stacks of their own.
+    #[command(flatten)]
+    pub wanted: Wanted,
 }
 
 /// How many instances one service shall have.

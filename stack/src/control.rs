@@ -17,6 +17,7 @@ use crate::Fault;
 use crate::cli::Scale;
 use crate::keeper::Order;
 use crate::layout::Layout;
+use crate::rollout::rollout;
 use crate::supervisor::Supervisor;
 
 mod status;
@@ -60,6 +61,8 @@ pub enum Verb {
         /// The services with their numbers.
         scales: Vec<Scale>,
     },
+    /// Replace every API instance in turn.
+    Rollout,
     /// End the stack.
     Down,
 }
@@ -141,6 +144,7 @@ async fn act(supervisor: &Supervisor, verb: Verb, say: &mpsc::Sender<String>) ->
         Verb::Start { target } => supervisor.begin(Order::Start, &target, say).await,
         Verb::Resume { target } => supervisor.begin(Order::Resume, &target, say).await,
         Verb::Scale { scales } => supervisor.scale(&scales, say).await,
+        Verb::Rollout => rollout(supervisor, say).await,
         Verb::Down => {
             supervisor.shut_down(say).await;
             Ok(())
@@ -158,6 +162,11 @@ async fn send(output: &mut (impl AsyncWriteExt + Unpin), message: &Message) {
 
 /// Sends a verb to the stack that runs in `dir`, and shows what it says until it is done.
 pub async fn request(dir: &Path, verb: &Verb) -> Result<(), Fault> {
+    converse(dir, verb, show).await
+}
+
+/// Sends a verb to the stack that runs in `dir`, and passes on what it says until it is done.
+pub async fn converse(dir: &Path, verb: &Verb, mut hear: impl FnMut(&str)) -> Result<(), Fault> {
     let none = || Fault::new(format!("no stack is running in {}", dir.display()));
     let layout = Layout::find(dir).await.map_err(|_| none())?;
     let connected = UnixStream::connect(layout.control_socket()).await;
@@ -177,7 +186,7 @@ pub async fn request(dir: &Path, verb: &Verb) -> Result<(), Fault> {
     let mut done = false;
     while let Some(line) = lines.next_line().await.map_err(lost)? {
         match serde_json::from_str(&line) {
-            Ok(Message::Say(sentence)) => show(&sentence),
+            Ok(Message::Say(sentence)) => hear(&sentence),
             Ok(Message::Done) => done = true,
             Ok(Message::Failed(sentence)) => return Err(Fault(sentence)),
             Err(error) => return Err(Fault::new(format!("the running stack: {error}"))),

@@ -9,12 +9,15 @@
 //! - [`process`], [`keeper`]: one child, and the task that keeps it as it is wanted
 //! - [`supervisor`]: all keepers, and the verbs `stop`, `start`, `kill`, `pause`, `resume`, `scale`
 //! - [`control`]: the Unix socket by which another terminal reaches those verbs
+//! - [`rollout`]: all API instances replaced in turn; [`admin`]: changes of the proxy
 //! - [`health`], [`ask`]: what the proxy says of its servers; one HTTP request
 //! - [`logs`]: the children's lines with a coloured name in front
-//! - [`probe`]: an open-loop stream of requests and the account of what became of each
+//! - [`probe`]: an open-loop stream of requests and the account of what became of each; beside
+//!   events, against the figures that they must keep
 //!
 //! It depends on `api` and `proxy` only as binaries that lie beside its own.
 
+pub mod admin;
 pub mod ask;
 mod check;
 pub mod cli;
@@ -30,6 +33,7 @@ pub mod probe;
 pub mod process;
 pub mod proxy_config;
 pub mod recipes;
+pub mod rollout;
 pub mod supervisor;
 pub mod up;
 
@@ -64,6 +68,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Pause { target } => control::request(&dir, &Verb::Pause { target }).await,
         Command::Resume { target } => control::request(&dir, &Verb::Resume { target }).await,
         Command::Scale { scales } => control::request(&dir, &Verb::Scale { scales }).await,
+        Command::Rollout => control::request(&dir, &Verb::Rollout).await,
         Command::Down => control::request(&dir, &Verb::Down).await,
     };
     match outcome {
@@ -74,8 +79,8 @@ pub async fn run(cli: Cli) -> ExitCode {
 
 async fn probe_from_terminal(options: &cli::ProbeOptions) -> ExitCode {
     match probe::from_terminal(options).await {
-        Ok(report) if report.is_clean() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(fault) => failed(&fault),
     }
 }

@@ -76,14 +76,17 @@ impl Client {
         let Ok(body) = body.collect().await else {
             return Ended::without_answer(Reply::Cut);
         };
+        let body = body.to_bytes();
+        let unsure = head.status.as_u16() == 503 && leaves_open(&body);
         let text = |name: &str| head.headers.get(name)?.to_str().ok().map(str::to_owned);
         Ended {
             reply: Reply::Answer {
                 status: head.status,
                 retry_after: head.headers.contains_key("retry-after"),
+                unsure,
             },
             instance: text("x-instance"),
-            body: body.to_bytes(),
+            body,
         }
     }
 }
@@ -101,6 +104,12 @@ impl Ended {
     pub(super) fn is_success(&self) -> bool {
         matches!(&self.reply, Reply::Answer { status, .. } if status.is_success())
     }
+}
+
+/// Tells whether an answer says that nobody knows what became of the request.
+fn leaves_open(body: &[u8]) -> bool {
+    let body = serde_json::from_slice::<serde_json::Value>(body);
+    body.is_ok_and(|body| body["outcome"] == "unknown")
 }
 
 fn without_head(error: &Error) -> Reply {

@@ -82,6 +82,7 @@ async fn one(
     let sample = Sample {
         sent,
         outcome: judge(sent, &ended.reply),
+        due: due.into_std(),
         latency: due.elapsed(),
         instance: ended.instance,
     };

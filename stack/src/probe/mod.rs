@@ -6,13 +6,17 @@
 //! - `load` sends on time, `client` sends one request, `outcome` judges one answer (pure)
 //! - `songs` adds nothing to the database that it does not read back and remove
 //! - `report` counts (pure), `table` shows
+//! - [`scenario`]: a probe beside an event, measured against the figures that the event must keep
+//! - [`walk`]: a random order of events (pure)
 
 mod client;
 mod load;
 mod outcome;
 mod report;
+pub mod scenario;
 mod songs;
 mod table;
+pub mod walk;
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -28,6 +32,9 @@ pub use table::Second;
 
 use crate::Fault;
 use crate::cli::ProbeOptions;
+
+/// Requests per second, unless another rate is asked for.
+const USUAL_RATE: f64 = 200.0;
 
 /// What a probe does until it is stopped.
 #[derive(Debug, Clone)]
@@ -54,7 +61,7 @@ impl From<&ProbeOptions> for Settings {
     fn from(options: &ProbeOptions) -> Self {
         Self {
             url: options.url.clone(),
-            rate: options.rate,
+            rate: options.rate.unwrap_or(USUAL_RATE),
             post: options.post,
             new_connections: options.new_connections,
             path: options.path.clone(),
@@ -69,12 +76,26 @@ impl From<&ProbeOptions> for Settings {
 #[derive(Debug)]
 pub struct Running {
     stop: oneshot::Sender<()>,
-    work: JoinHandle<Result<Report, Fault>>,
+    work: JoinHandle<Result<Account, Fault>>,
+}
+
+/// All that a probe knows at its end.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// The sums.
+    pub report: Report,
+    /// Every request, in the order in which they ended.
+    pub samples: Vec<Sample>,
 }
 
 impl Running {
     /// Sends nothing more, waits for what is under way, reads the songs back, and reports.
     pub async fn stop(self) -> Result<Report, Fault> {
+        Ok(self.account().await?.report)
+    }
+
+    /// Like [`Running::stop`], with every request.
+    pub async fn account(self) -> Result<Account, Fault> {
         // It may have ended by itself, with a fault.
         let _ = self.stop.send(());
         match self.work.await {
@@ -95,7 +116,7 @@ async fn probe(
     settings: Settings,
     stopped: oneshot::Receiver<()>,
     show: impl FnMut(&Second),
-) -> Result<Report, Fault> {
+) -> Result<Account, Fault> {
     let client = client::Client::new(&settings)?;
     let songs = songs::Songs::begin(client.clone());
     let seed = match &settings.path {
@@ -105,11 +126,29 @@ async fn probe(
     let path = settings.path.clone().or(seed).unwrap_or_default();
     let samples = load::load(&settings, &client, &path, &songs, stopped, show).await;
     let writes = songs.account(&samples, settings.keep).await;
-    Ok(Report::new(&samples, settings.slow, writes))
+    Ok(Account {
+        report: Report::new(&samples, settings.slow, writes),
+        samples,
+    })
+}
+
+/// Does what a person asks for, and tells whether everything was as it should be.
+pub async fn from_terminal(options: &ProbeOptions) -> Result<bool, Fault> {
+    if !options.wanted.is_any() {
+        return Ok(one(options).await?.is_clean());
+    }
+    let mut wanted = options.wanted.clone();
+    wanted.load = options.rate.map(|rate| scenario::Load {
+        rate,
+        post: options.post,
+        new_connections: options.new_connections,
+    });
+    let command: Vec<_> = std::env::args().skip(1).collect();
+    scenario::terminal::from_terminal(&wanted, &format!("stack {}", command.join(" "))).await
 }
 
 /// Runs a probe for a person: a line for each second, and a table at the end.
-pub async fn from_terminal(options: &ProbeOptions) -> Result<Report, Fault> {
+async fn one(options: &ProbeOptions) -> Result<Report, Fault> {
     if !options.anywhere && !is_this_machine(&options.url) {
         return Err(Fault::new(format!(
             "{} is not this machine; a load test of somebody else's needs --anywhere",

@@ -1,6 +1,6 @@
 //! What became of one request, judged as its client sees it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
@@ -20,6 +20,8 @@ pub enum Outcome {
     Done,
     /// 503 with `Retry-After`: the client is told to come again.
     Refused,
+    /// A refusal which adds that the write may have been done: the client is told to find out.
+    Unsure,
     /// Anything else that tells the client that it failed, with the cause.
     Lost(String),
     /// A write without an answer: it may have been done or not.
@@ -33,6 +35,8 @@ pub(super) enum Reply {
     Answer {
         status: StatusCode,
         retry_after: bool,
+        /// Its body says that the outcome is not known.
+        unsure: bool,
     },
     /// There was no connection, so nothing was sent.
     NotSent,
@@ -49,6 +53,8 @@ pub struct Sample {
     pub sent: Sent,
     /// What came back.
     pub outcome: Outcome,
+    /// The moment at which it was to be sent.
+    pub due: Instant,
     /// From the moment at which it was due.
     pub latency: Duration,
     /// Who answered.
@@ -62,7 +68,14 @@ pub(super) fn judge(sent: Sent, reply: &Reply) -> Outcome {
         Reply::Answer {
             status: StatusCode::SERVICE_UNAVAILABLE,
             retry_after: true,
-        } => return Outcome::Refused,
+            unsure,
+        } => {
+            return if *unsure {
+                Outcome::Unsure
+            } else {
+                Outcome::Refused
+            };
+        }
         Reply::Answer { status, .. } => return Outcome::Lost(status.as_u16().to_string()),
         Reply::NotSent => return Outcome::Lost("no connection".to_owned()),
         Reply::Cut => "connection cut",
@@ -83,6 +96,7 @@ mod tests {
         Reply::Answer {
             status,
             retry_after,
+            unsure: false,
         }
     }
 
@@ -102,6 +116,16 @@ mod tests {
             assert_eq!(judge(Sent::Get, &reply), outcome, "{reply:?}");
             assert_eq!(judge(Sent::Post(1), &reply), outcome, "{reply:?}");
         }
+    }
+
+    #[test]
+    fn a_refusal_may_leave_open_whether_a_write_was_done() {
+        let reply = Reply::Answer {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            retry_after: true,
+            unsure: true,
+        };
+        assert_eq!(judge(Sent::Post(1), &reply), Outcome::Unsure);
     }
 
     #[test]

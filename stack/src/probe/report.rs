@@ -47,7 +47,7 @@ pub struct Writes {
     pub doubled: usize,
     /// Stored, although the client was told that it failed.
     pub ghosts: usize,
-    /// Stored, of those without an answer: neither right nor wrong.
+    /// Stored, of those whose outcome the client does not know: neither right nor wrong.
     pub unknown_stored: usize,
     /// Songs that could not be removed afterwards.
     pub left_behind: usize,
@@ -85,7 +85,7 @@ impl Report {
                 self.ok += 1;
                 return;
             }
-            Outcome::Refused => {
+            Outcome::Refused | Outcome::Unsure => {
                 self.refused += 1;
                 return;
             }
@@ -129,7 +129,7 @@ pub(super) fn compare(samples: &[Sample], stored: &HashMap<u64, usize>) -> Write
         match (&sample.outcome, times) {
             (Outcome::Done, 0) => writes.missing += 1,
             (Outcome::Lost(_) | Outcome::Refused, 1..) => writes.ghosts += 1,
-            (Outcome::Unknown(_), 1..) => writes.unknown_stored += 1,
+            (Outcome::Unknown(_) | Outcome::Unsure, 1..) => writes.unknown_stored += 1,
             _ => {}
         }
     }
@@ -151,6 +151,7 @@ mod tests {
         Sample {
             sent,
             outcome,
+            due: std::time::Instant::now(),
             latency: Duration::from_millis(milliseconds),
             instance: Some("api_1".to_owned()),
         }
@@ -199,15 +200,16 @@ mod tests {
             sample(Sent::Post(5), Outcome::Refused, 1),
             sample(Sent::Post(6), unknown(), 1),
             sample(Sent::Post(7), lost(), 1),
+            sample(Sent::Post(8), Outcome::Unsure, 1),
         ];
-        let stored = HashMap::from([(1, 1), (2, 2), (4, 1), (5, 1), (6, 1)]);
+        let stored = HashMap::from([(1, 1), (2, 2), (4, 1), (5, 1), (6, 1), (8, 1)]);
         assert_eq!(
             compare(&samples, &stored),
             Writes {
                 missing: 1,
                 doubled: 1,
                 ghosts: 2,
-                unknown_stored: 1,
+                unknown_stored: 2,
                 left_behind: 0,
             }
         );

@@ -32,7 +32,7 @@ impl Second {
     pub(super) fn add(&mut self, sample: &Sample, slow: Duration) {
         match sample.outcome {
             Outcome::Done => self.ok += 1,
-            Outcome::Refused => self.refused += 1,
+            Outcome::Refused | Outcome::Unsure => self.refused += 1,
             Outcome::Lost(_) => self.lost += 1,
             Outcome::Unknown(_) => self.unknown += 1,
         }
@@ -185,6 +185,7 @@ mod tests {
         let sample = |instance: &str| Sample {
             sent: Sent::Get,
             outcome: Outcome::Done,
+            due: std::time::Instant::now(),
             latency: Duration::from_millis(5),
             instance: Some(instance.to_owned()),
         };

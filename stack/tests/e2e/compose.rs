@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use stack::probe::scenario::{self, Stage};
 
 use crate::driver::{Call, Driver, Verb, must, root};
 
@@ -106,6 +107,14 @@ impl Driver for Compose {
     fn status(&self) -> Option<Value> {
         // The admin listener is reachable inside the container only, and no program there asks it.
         None
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Compose(scenario::compose::Compose {
+            project: self.project.clone(),
+            listen: self.listen,
+            repository: root(),
+        })
     }
 
     fn program(&self, call: &Call<'_>) -> Output {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use stack::probe::scenario::Stage;
 
 /// The two ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub(crate) trait Driver: Send + Sync {
     fn births(&self, service: &str) -> Vec<String>;
     /// The proxy's own status, where it can be reached.
     fn status(&self) -> Option<Value>;
+    /// The stack as the scenarios of `stack probe` strike it.
+    fn stage(&self) -> Stage;
     /// Runs one of the programs by itself; files in `folder` are at the same path for it.
     fn program(&self, call: &Call<'_>) -> Output;
 }

@@ -15,6 +15,7 @@ mod data;
 mod database;
 mod driver;
 mod failover;
+mod figures;
 mod in_flight;
 mod load;
 mod native;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         ("scaling", scaling::SCENARIOS),
         ("data", data::SCENARIOS),
         ("settings", settings::SCENARIOS),
+        ("figures", figures::scenarios(kind)),
         ("supervising", supervising::scenarios(kind)),
     ] {
         for &(name, scenario) in scenarios {

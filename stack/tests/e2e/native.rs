@@ -9,13 +9,14 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 use stack::ask::{Address, get};
+use stack::probe::scenario::{self, Stage};
 use tempfile::TempDir;
 
 use crate::driver::{Call, Driver, Verb, free_address, must, root};
 use crate::world::{Clock, MINUTE, SECOND};
 
 /// The binary under test.
-const STACK: &str = env!("CARGO_BIN_EXE_stack");
+pub(crate) const STACK: &str = env!("CARGO_BIN_EXE_stack");
 
 /// One stack in a folder of its own.
 pub(crate) struct Native {
@@ -176,6 +177,14 @@ impl Driver for Native {
         let address = Address::Tcp(self.admin);
         let answer = self.clock.block_on(get(&address, "/status", 5 * SECOND));
         Some(answer.unwrap().json())
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Native(scenario::native::Native {
+            dir: self.dir(),
+            listen: self.listen,
+            admin: self.admin,
+        })
     }
 
     fn program(&self, call: &Call<'_>) -> Output {

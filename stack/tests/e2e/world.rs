@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 use stack::ask::{Address, Answer, NoAnswer, ask, get, request};
+use stack::probe::scenario::Stage;
 use tokio::runtime::Runtime;
 
 use crate::compose::{self, Compose};
@@ -135,6 +136,11 @@ impl World {
 
     pub(crate) fn program(&self, call: &Call<'_>) -> std::process::Output {
         self.driver.program(call)
+    }
+
+    /// The stack as the scenarios of `stack probe` strike it.
+    pub(crate) fn stage(&self) -> Stage {
+        self.driver.stage()
     }
 
     /// The state of each server in the proxy's own words, where they can be had.
