@@ -1,12 +1,14 @@
 # Each target calls one script, which a reader could as well type.
 
-.PHONY: help up down native test lint
+.PHONY: help up down native rollout figures test lint
 
 help:
 	@echo 'make up      run the stack: on Docker where an engine answers, else as plain processes'
 	@echo 'make native  run it as plain processes, in this terminal, until Ctrl-C'
 	@echo 'make down    end either; the data stays'
+	@echo 'make rollout replace every API by a new one, in turn, and lose no request'
 	@echo 'make test    run every test'
+	@echo 'make figures measure what each event costs, and write docs/figures.md (15 minutes)'
 	@echo 'make lint    check format, Clippy, documentation, licences and layers'
 
 up:
@@ -15,6 +17,10 @@ down:
 	@scripts/down
 native:
 	@scripts/native
+rollout:
+	@scripts/rollout
+figures:
+	@scripts/figures
 test:
 	@scripts/test
 lint:

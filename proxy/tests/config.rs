@@ -152,6 +152,20 @@ fn with(key: &str, value: &str) -> String {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "there is no worker to block")]
+fn the_file_for_unix_sockets_loads_and_is_beyond_doubt() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf-unix/proxy.toml");
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("index.html"), "").unwrap();
+    let text = fs::read_to_string(shipped).unwrap();
+    let file = folder.path().join("proxy.toml");
+    let root = folder.path().to_str().unwrap();
+    fs::write(&file, text.replace("/srv/static", root)).unwrap();
+    assert_eq!(config::check(&file), []);
+    assert_eq!(Config::load(&file).unwrap().upstreams.len(), 1);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "there is no worker to block")]
 fn the_shipped_file_loads_and_is_beyond_doubt() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/proxy.toml");
     let folder = tempfile::tempdir().unwrap();
