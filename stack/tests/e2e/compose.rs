@@ -12,6 +12,7 @@ use crate::driver::{Call, Driver, Verb, must, root};
 pub(crate) struct Compose {
     project: String,
     listen: SocketAddr,
+    files: &'static str,
 }
 
 impl Compose {
@@ -19,18 +20,33 @@ impl Compose {
         Self {
             project: format!("e2e{}", std::process::id()),
             listen,
+            files: "docker-compose.yml:docker-compose.override.yml",
+        }
+    }
+
+    /// The variant whose API listens on Unix sockets.
+    pub(crate) fn on_unix_sockets(listen: SocketAddr) -> Self {
+        Self {
+            project: format!("e2eunix{}", std::process::id()),
+            listen,
+            files: "docker-compose.yml:docker-compose.override.yml:docker-compose.unix.yml",
         }
     }
 
     /// The Compose tool with arguments, for this project.
     fn compose(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(root().join("scripts/compose"));
+        self.environment(command.args(arguments));
         command
-            .args(["-p", &self.project])
-            .args(arguments)
+    }
+
+    /// Has a command mean this project.
+    fn environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
             .current_dir(root())
-            .env("PORT", self.listen.port().to_string());
-        command
+            .env("COMPOSE_PROJECT_NAME", &self.project)
+            .env("COMPOSE_FILE", self.files)
+            .env("PORT", self.listen.port().to_string())
     }
 
     fn containers(&self, service: &str) -> Vec<String> {
@@ -80,6 +96,11 @@ impl Driver for Compose {
         let scale = format!("{service}={count}");
         let up = ["up", "-d", "--no-build", "--no-recreate", "--scale"];
         must(&mut self.compose(&[&up[..], &[&scale]].concat()));
+    }
+
+    fn rollout(&self) {
+        let mut command = Command::new(root().join("scripts/rollout"));
+        must(self.environment(&mut command).arg("--docker"));
     }
 
     fn restore(&self) {

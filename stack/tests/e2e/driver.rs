@@ -43,6 +43,8 @@ pub(crate) trait Driver: Send + Sync {
     fn verb(&self, verb: Verb, service: &str);
     /// Sets the number of a service's instances.
     fn scale(&self, service: &str, count: usize);
+    /// Replaces every API instance by a new one, as an operator would.
+    fn rollout(&self);
     /// Puts a stack right that a failed scenario left behind; what is right already is no fault.
     fn restore(&self);
     /// Everything that was logged so far.

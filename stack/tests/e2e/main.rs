@@ -20,10 +20,12 @@ mod in_flight;
 mod load;
 mod native;
 mod raw;
+mod rollout;
 mod scaling;
 mod settings;
 mod split;
 mod supervising;
+mod unix_sockets;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -56,7 +58,9 @@ fn main() -> ExitCode {
         ("scaling", scaling::SCENARIOS),
         ("data", data::SCENARIOS),
         ("settings", settings::SCENARIOS),
+        ("rollout", rollout::SCENARIOS),
         ("figures", figures::scenarios(kind)),
+        ("unix_sockets", unix_sockets::scenarios(kind)),
         ("supervising", supervising::scenarios(kind)),
     ] {
         for &(name, scenario) in scenarios {

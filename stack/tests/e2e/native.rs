@@ -148,6 +148,10 @@ impl Driver for Native {
         must(&mut self.command(&["scale", &format!("{service}={count}")]));
     }
 
+    fn rollout(&self) {
+        must(&mut self.command(&["rollout"]));
+    }
+
     fn restore(&self) {
         for instance in self.instances() {
             let name = instance["instance"].as_str().unwrap();

@@ -64,8 +64,7 @@ impl World {
     /// Builds what is missing for a stack that is not up yet.
     pub(crate) fn new(kind: Kind) -> Self {
         let clock = Waiting::start();
-        let address = free_address();
-        let driver: Box<dyn Driver> = match kind {
+        Self::of(free_address(), clock, |address| match kind {
             Kind::Native => {
                 native::build_programs();
                 Box::new(Native::new(address, clock))
@@ -74,11 +73,19 @@ impl World {
                 compose::build_images();
                 Box::new(Compose::new(address))
             }
-        };
+        })
+    }
+
+    /// A stack of its own that listens there.
+    pub(crate) fn of(
+        address: SocketAddr,
+        clock: Clock,
+        driver: impl FnOnce(SocketAddr) -> Box<dyn Driver>,
+    ) -> Self {
         Self {
             address,
             clock,
-            driver,
+            driver: driver(address),
         }
     }
 
@@ -123,6 +130,10 @@ impl World {
 
     pub(crate) fn scale(&self, service: &str, count: usize) {
         self.driver.scale(service, count);
+    }
+
+    pub(crate) fn rollout(&self) {
+        self.driver.rollout();
     }
 
     pub(crate) fn log(&self) -> String {

@@ -61,7 +61,13 @@ impl Front {
             None => Command::new(program),
         };
         command.args(["serve", "--config"]).arg(&file);
-        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let log = folder.path().join("log");
+        let errors = std::fs::File::create(&log);
+        let errors = errors.map_err(|error| Fault::new(format!("{}: {error}", log.display())))?;
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(errors);
         let child = command
             .kill_on_drop(true)
             .spawn()
@@ -72,7 +78,10 @@ impl Front {
             _child: child,
             _folder: folder,
         };
-        front.wait_until_up(admin).await?;
+        if let Err(fault) = front.wait_until_up(admin).await {
+            let said = tokio::fs::read_to_string(&log).await.unwrap_or_default();
+            return Err(Fault::new(format!("{fault}\n{}", said.trim_end())));
+        }
         Ok(front)
     }
 

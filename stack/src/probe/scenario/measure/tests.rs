@@ -60,7 +60,7 @@ fn a_pause_is_seen_by_who_waited_and_who_answered() {
     });
     assert_eq!(run.extra, Seen::After(700 * MS));
     assert_eq!(run.out, Seen::After(480 * MS));
-    assert_eq!(run.back, Seen::After(305 * MS + 15 * MS));
+    assert_eq!(run.back, Seen::After(305 * MS));
     assert!(run.faults().is_empty());
 }
 
