@@ -93,6 +93,9 @@ pub struct ServeArguments {
     /// Where it listens.
     #[command(flatten)]
     pub listen: ListenArguments,
+    /// Where to show the metrics at `/metrics`, an address like that of `--listen`; by default nowhere
+    #[arg(long, env = "API_METRICS_LISTEN")]
+    pub metrics_listen: Option<String>,
     /// The name in `X-Instance`; by default the name that Docker gives the container, else the host's
     #[arg(long, env = "INSTANCE_NAME")]
     pub instance_name: Option<String>,

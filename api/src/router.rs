@@ -17,7 +17,7 @@ use crate::endpoint::{Endpoint, options};
 use crate::error::Error;
 use crate::health;
 use crate::instance::Instance;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::music::{self, DETAIL, ITEM, LIST, SINGERS};
 use crate::permission::Access;
 use crate::root::{self, ROOT};
@@ -53,13 +53,14 @@ impl App {
         stop: Stop,
         passwords: Passwords,
     ) -> Self {
+        let metrics = Metrics::new(&database);
         Self(Arc::new(Parts {
             instance,
             database,
             access,
             stop,
             passwords,
-            metrics: Metrics::default(),
+            metrics,
         }))
     }
 
@@ -102,7 +103,17 @@ impl App {
 
 /// Makes the whole API, ready to be served.
 pub fn app(app: App) -> Router {
-    around(routes(app.clone()), app)
+    let routes = routes(app.clone()).layer(from_fn(metrics::note_route));
+    around(routes, app.clone()).layer(from_fn_with_state(app, metrics::count))
+}
+
+/// Makes what the listener of the metrics serves; its own requests are not counted.
+pub fn for_metrics(app: App) -> Router {
+    let routes = Router::new()
+        .route("/metrics", get(metrics::show))
+        .fallback(|| async { Error::NotFound })
+        .with_state(app.clone());
+    around(routes, app)
 }
 
 /// Puts around the routes what concerns every request.

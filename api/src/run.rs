@@ -1,6 +1,7 @@
 //! Does what the command line says.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use crate::auth::{accounts, first, purge};
 use crate::cli::{ChangePasswordArguments, Cli, Command, CreateSuperuserArguments, TokenArguments};
@@ -8,9 +9,18 @@ use crate::config::{DatabaseConfig, ServeConfig};
 use crate::database::{self, Database};
 use crate::instance::Instance;
 use crate::router::{self, App};
-use crate::server::{self, Claim, Limits};
+use crate::server::{self, CannotListen, Claim, Limits};
 use crate::stop::Stop;
 use crate::{ask, healthcheck, logging, seed};
+
+/// The limits of the listener for metrics, which few ask, and no crowd.
+const FOR_METRICS: Limits = Limits {
+    idle: Duration::from_secs(75),
+    write: Duration::from_secs(30),
+    connections: 32,
+    last_call: Duration::from_millis(1500),
+    drain: Duration::from_secs(8),
+};
 
 /// What ends a command early, in one sentence.
 type Failure = Box<dyn std::error::Error>;
@@ -51,6 +61,14 @@ async fn on_the_database(command: Command) -> Result<(), Failure> {
 
 async fn serve(config: ServeConfig, stop: Stop) -> Result<(), Failure> {
     let claim = Claim::of(&config.listen).await?;
+    let for_metrics = match &config.metrics_listen {
+        Some(listen) => Some(
+            Claim::of(listen)
+                .await
+                .map_err(|cannot| of_metrics(&cannot))?,
+        ),
+        None => None,
+    };
     let instance = Instance::named(config.instance_name.clone()).await;
     let Some(prepared) = stop.unless(prepare(&config)).await else {
         return Ok(());
@@ -59,9 +77,22 @@ async fn serve(config: ServeConfig, stop: Stop) -> Result<(), Failure> {
     let database = Database::open(&config.database, &instance);
     let app = App::new(instance, database, config.access, stop.clone());
     let listener = claim.listen().await?;
+    if let Some(claim) = for_metrics {
+        let listener = claim.listen().await.map_err(|cannot| of_metrics(&cannot))?;
+        let routes = router::for_metrics(app.clone());
+        tokio::spawn(server::serve(listener, routes, stop.clone(), FOR_METRICS));
+    }
     tokio::spawn(purge::for_ever(config.database, stop.clone()));
     server::serve(listener, router::app(app), stop, Limits::default()).await;
     Ok(())
+}
+
+/// Says which of the two listeners an address belongs to.
+fn of_metrics(cannot: &CannotListen) -> String {
+    cannot.to_string().replace(
+        "API_LISTEN (--listen)",
+        "API_METRICS_LISTEN (--metrics-listen)",
+    )
 }
 
 async fn prepare(config: &ServeConfig) -> Result<(), Failure> {

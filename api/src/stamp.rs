@@ -23,7 +23,7 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Tells the proxy that this instance is stopping.
 pub const LB_DRAIN: HeaderName = HeaderName::from_static("x-lb-drain");
 
-/// Stamps the answer and logs the request; questions after its health only at level `debug`.
+/// Stamps the answer and logs the request; questions after its health and metrics only at level `debug`.
 pub async fn stamp(State(app): State<App>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
@@ -48,9 +48,9 @@ pub async fn stamp(State(app): State<App>, request: Request, next: Next) -> Resp
     response
 }
 
-/// The proxy and the container ask after an instance's health every second or so, which would hide the rest.
+/// Machines ask after an instance's health and metrics every second or so, which would hide the rest.
 fn is_worth_a_line(path: &str) -> bool {
-    !matches!(path, "/healthz" | "/readyz")
+    !matches!(path, "/healthz" | "/readyz" | "/metrics")
         || tracing::enabled!(target: logging::REQUEST, Level::DEBUG)
 }
 

@@ -129,7 +129,8 @@ pub(crate) async fn sign_in(
         app.metrics().login_refused("throttled");
         return Err(Error::TooManyTries(wait));
     }
-    let outcome = app.passwords().verify(name, password, hash).await?;
+    let verified = app.passwords().verify(name, password, hash).await;
+    let outcome = verified.inspect_err(|_| app.metrics().login_refused("busy"))?;
     match (outcome, found) {
         (Outcome::Right, Some((account, _))) if account.is_active => Ok(Some(account)),
         _ => {

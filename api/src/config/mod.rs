@@ -42,6 +42,8 @@ impl WrongSetting {
 pub struct ServeConfig {
     /// Where to listen.
     pub listen: Listen,
+    /// Where to show the metrics; `None`: nowhere.
+    pub metrics_listen: Option<Listen>,
     /// The name to answer with; `None`: find it out.
     pub instance_name: Option<InstanceName>,
     /// Who may do what, and whose word is taken for who asks.
@@ -57,6 +59,7 @@ impl ServeConfig {
     pub fn parse(arguments: &ServeArguments) -> Result<Self, WrongSetting> {
         Ok(Self {
             listen: arguments.listen.listen.parse()?,
+            metrics_listen: metrics_listen(arguments.metrics_listen.as_deref())?,
             instance_name: instance_name(arguments.instance_name.as_deref())?,
             access: Access {
                 permission: permission(&arguments.permission)?,
@@ -71,6 +74,14 @@ impl ServeConfig {
 /// Treats an empty variable as one that is not set, as compose files often produce it.
 fn set(value: Option<&str>) -> Option<&str> {
     value.map(str::trim).filter(|value| !value.is_empty())
+}
+
+fn metrics_listen(value: Option<&str>) -> Result<Option<Listen>, WrongSetting> {
+    let parsed = set(value).map(str::parse::<Listen>).transpose();
+    parsed.map_err(|wrong| WrongSetting {
+        setting: "API_METRICS_LISTEN (--metrics-listen)",
+        ..wrong
+    })
 }
 
 fn instance_name(value: Option<&str>) -> Result<Option<InstanceName>, WrongSetting> {

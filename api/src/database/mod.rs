@@ -5,6 +5,7 @@
 
 mod fault;
 mod lease;
+mod meters;
 mod pool;
 mod start;
 
@@ -21,6 +22,7 @@ use crate::instance::Instance;
 use lease::Lease;
 
 pub use fault::Fault;
+pub use meters::Meters;
 pub use start::{NotReady, latest_migration, prepare, prepared};
 
 /// The time that all database work of one request may take: waiting for a connection and every query.
@@ -34,6 +36,7 @@ const WAITING_PER_CONNECTION: usize = 32;
 pub struct Database {
     pool: PgPool,
     places: Arc<Semaphore>,
+    meters: Meters,
 }
 
 /// The database work of one request: what is left of its budget.
@@ -50,7 +53,21 @@ impl Database {
         Self {
             pool: pool::open(config, instance),
             places: Arc::new(Semaphore::new(connections * (1 + WAITING_PER_CONNECTION))),
+            meters: Meters::default(),
         }
+    }
+
+    /// Returns what is measured.
+    #[must_use]
+    pub fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// Returns how many connections are in use, and how many are not.
+    #[must_use]
+    pub fn connections(&self) -> (i64, i64) {
+        let idle = i64::try_from(self.pool.num_idle()).unwrap_or(i64::MAX);
+        ((i64::from(self.pool.size()) - idle).max(0), idle)
     }
 
     /// Begins the database work of one request.
@@ -72,6 +89,8 @@ impl Work<'_> {
         let started = Instant::now();
         let deadline = started + self.left;
         let result = self.database.run_until(deadline, task).await;
+        let seconds = started.elapsed().as_secs_f64();
+        self.database.meters.seconds.observe(seconds);
         self.left = self.left.saturating_sub(started.elapsed());
         result
     }
@@ -83,7 +102,9 @@ impl Database {
         Task: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>>,
     {
         let _place = self.places.try_acquire().map_err(|_| Fault::Full)?;
+        let waiting = self.meters.wait();
         let acquired = timeout_at(deadline, self.pool.acquire()).await;
+        drop(waiting);
         let mut lease = Lease::new(
             acquired
                 .map_err(|_| Fault::TimedOut)?

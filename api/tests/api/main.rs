@@ -6,9 +6,12 @@
 
 mod answers;
 mod bodies;
+mod commands;
 mod database;
+mod instances;
 mod listing;
 mod long_list;
+mod metrics;
 mod music;
 mod paging;
 mod process;

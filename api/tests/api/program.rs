@@ -1,12 +1,16 @@
 //! The program as a child process, for tests of what only a process has: settings, signals, an exit code.
 
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
+use axum::body::Body;
+use http::Method;
 use sqlx::postgres::PgConnectOptions;
+use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::support::PATIENCE;
+use crate::support::{Answer, Client, PATIENCE, eventually, request};
 
 /// The password in every URL: it must never be printed.
 pub(crate) const SECRET: &str = "hunter2-secret";
@@ -52,4 +56,63 @@ pub(crate) fn url(database: &PgConnectOptions) -> String {
         "postgres://{}:{SECRET}@{host}:{port}/{name}",
         database.get_username()
     )
+}
+
+/// An instance in a process of its own, on a Unix socket, with all that it prints in a file.
+pub(crate) struct Serving {
+    pub(crate) child: Child,
+    socket: PathBuf,
+    log: PathBuf,
+}
+
+impl Serving {
+    /// Starts an instance called `name` in `folder`, and waits until it is well.
+    pub(crate) async fn start(
+        folder: &Path,
+        name: &str,
+        database: &PgConnectOptions,
+        more: &[(&str, &str)],
+    ) -> Self {
+        let socket = folder.join(format!("{name}.sock"));
+        let log = folder.join(format!("{name}.log"));
+        let file = std::fs::File::create(&log).unwrap();
+        let (listen, url) = (format!("unix:{}", socket.display()), url(database));
+        let mut environment = vec![
+            ("API_LISTEN", listen.as_str()),
+            ("INSTANCE_NAME", name),
+            ("DATABASE_URL", url.as_str()),
+        ];
+        environment.extend(more);
+        let mut command = api(&["serve"], &environment);
+        let child = command
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        let serving = Self { child, socket, log };
+        eventually("a healthy instance", || async {
+            let answer = serving
+                .try_send(request(Method::GET, "/healthz", &[], ""))
+                .await;
+            answer.is_some_and(|answer| answer.status == 200)
+        })
+        .await;
+        serving
+    }
+
+    /// Sends a request on a connection of its own; `None` if nobody answers.
+    pub(crate) async fn try_send(&self, request: http::Request<Body>) -> Option<Answer> {
+        let stream = UnixStream::connect(&self.socket).await.ok()?;
+        Client::on(stream).await.try_send(request).await.ok()
+    }
+
+    /// Sends a request on a connection of its own.
+    pub(crate) async fn send(&self, request: http::Request<Body>) -> Answer {
+        self.try_send(request).await.unwrap()
+    }
+
+    /// Returns all that it has printed.
+    pub(crate) async fn log(&self) -> String {
+        tokio::fs::read_to_string(&self.log).await.unwrap()
+    }
 }

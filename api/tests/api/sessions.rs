@@ -34,7 +34,7 @@ async fn log_in(api: &Api, more: &str) -> Answer {
 }
 
 /// Returns the value that an answer gives a cookie.
-fn cookie(answer: &Answer, name: &str) -> Option<String> {
+pub(crate) fn cookie(answer: &Answer, name: &str) -> Option<String> {
     let cookies = answer.headers.get_all(header::SET_COOKIE);
     let mut texts = cookies.iter().map(|cookie| cookie.to_str().unwrap());
     let pair = texts.find_map(|text| text.strip_prefix(name)?.strip_prefix('='))?;

@@ -1,0 +1,77 @@
+//! What an operator sees: `/metrics` on a listener of its own.
+
+use http::Method;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::net::UnixStream;
+
+use crate::program::Serving;
+use crate::support::{Answer, Client, eventually, request};
+
+async fn scrape(socket: &std::path::Path) -> Answer {
+    let mut client = Client::on(UnixStream::connect(socket).await.unwrap()).await;
+    client.send(request(Method::GET, "/metrics", &[], "")).await
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn requests_are_counted_by_pattern_and_shown_elsewhere(
+    _: PgPoolOptions,
+    database: PgConnectOptions,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("metrics.sock");
+    let listen = format!("unix:{}", socket.display());
+    let settings = [("API_METRICS_LISTEN", listen.as_str())];
+    let serving = Serving::start(folder.path(), "api_1", &database, &settings).await;
+    for (method, path, headers) in [
+        ("GET", "/api/music/", &[][..]),
+        ("GET", "/api/music/", &[]),
+        ("GET", "/api/music/123456/", &[]),
+        ("GET", "/api/music.json", &[]),
+        ("PATCH", "/api/music/1/", &[]),
+        ("FOO", "/made-up-path/", &[]),
+        ("GET", "/api/", &[("authorization", "Basic bm9ib2R5Ong=")]),
+    ] {
+        serving
+            .send(request(method.parse().unwrap(), path, headers, ""))
+            .await;
+    }
+    // A connection goes back to the pool a moment after its work.
+    let at_rest = r#"api_database_connections{state="in_use"} 0"#;
+    eventually("all connections are idle", || async {
+        scrape(&socket).await.text().contains(at_rest)
+    })
+    .await;
+    let shown = scrape(&socket).await;
+    assert_eq!(shown.status, 200);
+    assert!(
+        shown
+            .header("content-type")
+            .starts_with("application/openmetrics-text")
+    );
+    assert_eq!(shown.header("x-instance"), "api_1");
+    let text = shown.text();
+    for line in [
+        r#"api_requests_total{method="GET",route="/api/music/",status="200"} 3"#,
+        r#"api_requests_total{method="GET",route="/api/music/{id}/",status="404"} 1"#,
+        r#"api_requests_total{method="PATCH",route="/api/music/{id}/",status="403"} 1"#,
+        r#"api_requests_total{method="other",route="none",status="404"} 1"#,
+        r#"api_request_duration_seconds_count{route="/api/music/"} 3"#,
+        "api_requests_in_flight 0",
+        r#"api_logins_refused_total{why="wrong"} 1"#,
+        "api_repeated_keys_total 0",
+        at_rest,
+        "api_database_waiting 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+    }
+    assert!(text.contains("api_database_work_seconds_count "));
+    assert!(
+        !text.contains("123456") && !text.contains("made-up"),
+        "{text}"
+    );
+    // Clients of the API do not see them.
+    let hidden = serving
+        .send(request(Method::GET, "/metrics", &[], ""))
+        .await;
+    assert_eq!(hidden.status, 404);
+}
