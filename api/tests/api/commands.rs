@@ -313,7 +313,7 @@ async fn music_is_made_up_quickly(pool: PgPoolOptions, database: PgConnectOption
         errors.contains(&format!("100 %  {count} of {count} songs")),
         "{errors}"
     );
-    println!("{count} rows in {took:?}");
+    eprintln!("{count} rows in {took:?}");
     // A million in a minute, whatever the number.
     let bound = Duration::from_secs(20) + Duration::from_micros(60) * u32::try_from(count).unwrap();
     assert!(took < bound, "{took:?}");
