@@ -65,6 +65,8 @@ struct Status {
 struct UpstreamStatus {
     name: String,
     method: &'static str,
+    /// Requests that wait for a place on a server.
+    waiting: usize,
     servers: Vec<ServerStatus>,
     unresolved: Vec<String>,
 }
@@ -101,6 +103,7 @@ fn upstream_status(upstream: &Upstream) -> UpstreamStatus {
     UpstreamStatus {
         name: upstream.name().to_string(),
         method: upstream.settings().method.name(),
+        waiting: upstream.waiting(),
         servers: upstream
             .servers()
             .iter()

@@ -48,6 +48,8 @@ pub enum Failure {
     ClientGone,
     /// No server is left.
     NoServer,
+    /// All servers have as much in hand as they may, and so many wait already.
+    Busy,
     /// A server answered wrongly or broke off.
     BadAnswer,
     /// A server did not answer in time.
@@ -71,7 +73,7 @@ impl Failure {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ClientSilent => StatusCode::REQUEST_TIMEOUT,
             Self::ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
-            Self::NoServer | Self::FileUnavailable | Self::Stopped => {
+            Self::NoServer | Self::Busy | Self::FileUnavailable | Self::Stopped => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::BadAnswer => StatusCode::BAD_GATEWAY,
@@ -99,6 +101,7 @@ impl Failure {
             Self::ClientSilent => "The request did not arrive in time.",
             Self::ClientGone => "The client has left.",
             Self::NoServer => "No server is available at the moment.",
+            Self::Busy => "All servers are busy at the moment.",
             Self::BadAnswer => "The server broke off or gave an answer that makes no sense.",
             Self::LateAnswer => "The server did not answer in time.",
             Self::Stopped => "The proxy stopped before the answer was whole.",
@@ -108,7 +111,7 @@ impl Failure {
 
     fn extra(self) -> Option<(header::HeaderName, &'static str)> {
         match self {
-            Self::NoServer | Self::FileUnavailable => Some((header::RETRY_AFTER, "1")),
+            Self::NoServer | Self::Busy | Self::FileUnavailable => Some((header::RETRY_AFTER, "1")),
             Self::FileMethod => Some((header::ALLOW, files::ALLOW)),
             Self::Refused { status, .. } if status == StatusCode::METHOD_NOT_ALLOWED => {
                 Some((header::ALLOW, crate::head::ALLOW))

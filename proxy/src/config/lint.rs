@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{Config, Target};
-use crate::upstream::Settings;
+use crate::upstream::{QueueSettings, Settings};
 
 /// Something doubtful.
 pub(super) struct Doubt {
@@ -61,6 +61,11 @@ fn of_upstream(upstream: &Settings, config: &Config, doubts: &mut Vec<Doubt>) {
             ".servers",
             "every server is a backup: so is none".to_owned(),
         );
+    }
+    let is_limited = upstream.servers.iter().any(|s| s.max_connections > 0);
+    if upstream.queue != QueueSettings::default() && !is_limited {
+        let sentence = "nobody ever waits: no server has `max_connections`";
+        doubt(".queue", sentence.to_owned());
     }
     let timeouts = &upstream.timeouts;
     for (key, short, name, long, why) in [

@@ -89,7 +89,8 @@ pub(super) struct RawUpstream {
     pub(super) resolve: Option<Given<Period>>,
     pub(super) slow_start: Option<Given<PeriodOrNone>>,
     pub(super) max_connections: Option<Given<Whole<0, 1_000_000>>>,
-    pub(super) queue: Option<Given<NotBuilt>>,
+    #[serde(default)]
+    pub(super) queue: RawQueue,
     #[serde(default)]
     pub(super) timeouts: RawTimeouts,
     #[serde(default)]
@@ -120,6 +121,14 @@ pub(super) struct RawServer {
 #[serde(deny_unknown_fields, expecting = "a table such as { cookie = \"lb\" }")]
 pub(super) struct RawSticky {
     pub(super) cookie: Option<Given<CookieName>>,
+}
+
+/// `queue` of an upstream
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawQueue {
+    pub(super) length: Option<Given<Whole<0, 100_000>>>,
+    pub(super) wait: Option<Given<Period>>,
 }
 
 /// `timeouts` of an upstream

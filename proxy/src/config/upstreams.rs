@@ -8,11 +8,15 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::build::Faults;
-use super::raw::{RawEject, RawHealth, RawRetry, RawServer, RawSticky, RawTimeouts, RawUpstream};
+use super::raw::{
+    RawEject, RawHealth, RawQueue, RawRetry, RawServer, RawSticky, RawTimeouts, RawUpstream,
+};
 use super::setting::{Given, MethodName, Name};
 use crate::balance::{Key, Method};
 use crate::retry;
-use crate::upstream::{Address, EjectSettings, HealthSettings, ServerSettings, Settings, Timeouts};
+use crate::upstream::{
+    Address, EjectSettings, HealthSettings, QueueSettings, ServerSettings, Settings, Timeouts,
+};
 
 /// How often names are asked where an upstream does not say.
 const RESOLVE: Duration = Duration::from_secs(1);
@@ -50,9 +54,7 @@ fn upstream(
         eject,
         tls,
     } = raw.into_inner();
-    for later in [queue, tls] {
-        faults.take(later);
-    }
+    faults.take(tls);
     let most = faults.take(max_connections).unwrap_or(0);
     if let Err(sentence) = Name::check(name.get_ref()) {
         faults.add(&table, sentence);
@@ -64,6 +66,7 @@ fn upstream(
     Settings {
         name: name.get_ref().as_str().into(),
         servers: servers.map_or(Vec::new(), |list| self::servers(list, most, faults)),
+        queue: self::queue(queue, faults),
         method: self::method(method, hash, faults),
         sticky: self::sticky(sticky, faults),
         slow_start: faults.take(slow_start).unwrap_or_default(),
@@ -184,6 +187,16 @@ fn server(
         down,
         max_connections,
     })
+}
+
+fn queue(raw: RawQueue, faults: &mut Faults<'_>) -> QueueSettings {
+    let RawQueue { length, wait } = raw;
+    let mut queue = QueueSettings::default();
+    if let Some(length) = faults.take(length) {
+        queue.length = usize::try_from(length).unwrap_or(usize::MAX);
+    }
+    faults.set(&mut queue.wait, wait);
+    queue
 }
 
 fn timeouts(raw: RawTimeouts, faults: &mut Faults<'_>) -> Timeouts {

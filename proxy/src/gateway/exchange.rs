@@ -59,6 +59,8 @@ pub struct Exchange {
     pub key: Key,
     /// Sending it twice is the same as sending it once.
     pub repeatable: bool,
+    /// The place that it has been given for its first try.
+    pub place: Option<Picked>,
     /// The try that is under way.
     pub current: Option<CurrentTry>,
     /// Servers that it has tried and will not try again.
@@ -101,6 +103,7 @@ impl Exchange {
             body_bytes: 0,
             key: Key::None,
             repeatable: false,
+            place: None,
             current: None,
             tried: Vec::new(),
             sent_tries: 0,
@@ -180,7 +183,10 @@ impl Exchange {
             replayable: request.replayable,
             answered: request.answered,
             tries: self.sent_tries + u32::from(failure != retry::Failure::NotConnected),
-            another: upstream.has_another(&tried),
+            another: match failure {
+                retry::Failure::NotConnected => upstream.has_another_to_wait_for(&tried),
+                _ => upstream.has_another(&tried),
+            },
             expired: self
                 .sent
                 .is_some_and(|sent| now.saturating_duration_since(sent) >= limit),

@@ -24,7 +24,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::access_log::AccessLog;
-use crate::balance::{Asked, NoPick, Wish};
+use crate::balance::{Asked, Wish};
 use crate::drain::Drain;
 use crate::files;
 use crate::idempotency::{Idempotency, Key};
@@ -138,21 +138,16 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_peer(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
-        let now = Instant::now();
         let again = exchange.again.take();
         let fresh = again.is_some();
-        let picked = match (again, &exchange.upstream) {
-            (Some(server), _) => Ok(server.take()),
-            (None, Some(upstream)) => upstream.pick(exchange.wish, &exchange.tried, now),
-            (None, None) => Err(NoPick::Nobody),
+        let picked = match again {
+            Some(server) => server.take(),
+            None => serving::place(session, exchange).await?,
         };
-        let Ok(picked) = picked else {
-            exchange.failure = Some(Failure::NoServer);
-            return Err(Error::new(ErrorType::HTTPStatus(503)));
-        };
+        let now = Instant::now();
         let server = &picked.server;
         let peer = server.peer(fresh || !exchange.repeatable && server.is_rested(now));
         exchange.begin_try(picked, now);

@@ -1,5 +1,7 @@
 //! What the gateway does with a request by itself: it refuses it, or serves a file.
 
+use std::time::Duration;
+
 use http::header;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
@@ -7,9 +9,19 @@ use pingora_proxy::Session;
 
 use super::exchange::Exchange;
 use super::{failing, page_for};
+use crate::balance::NoPick;
 use crate::files::{Outcome, Request, Root};
 use crate::forward;
 use crate::respond::{self, Failure};
+use crate::upstream::Picked;
+
+/// How often one looks whether a client that waits for a place is still there.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long a client that has closed its sending side may wait for a place.
+const HALF_CLOSED: Duration = Duration::from_secs(2);
+/// The states of a connection that the other side has reset, or closed its side of.
+const TCP_CLOSE: u8 = 7;
+const TCP_CLOSE_WAIT: u8 = 8;
 
 /// Answers with a failure; the request goes no further.
 pub(super) async fn refuse(
@@ -105,13 +117,63 @@ pub(super) async fn admit(session: &mut Session, exchange: &mut Exchange) -> Res
     if announced.is_some_and(|length| length > exchange.max_body) {
         return refuse(session, exchange, Failure::BodyTooLarge).await;
     }
-    if exchange
-        .upstream
-        .as_ref()
-        .is_some_and(|u| !u.is_available())
-    {
-        // Said here, and not when a server is picked, the client's connection can be kept.
-        return refuse(session, exchange, Failure::NoServer).await;
+    match place(session, exchange).await {
+        Ok(picked) => {
+            exchange.place = Some(picked);
+            Ok(false)
+        }
+        Err(error) => match exchange.failure {
+            // Said here, and not when a server is asked for, the client's connection can be kept.
+            Some(failure @ (Failure::NoServer | Failure::Busy)) => {
+                refuse(session, exchange, failure).await
+            }
+            _ => Err(error),
+        },
     }
-    Ok(false)
+}
+
+/// Gives a request its place on a server that it has not tried; it may have to wait for one.
+pub(super) async fn place(session: &Session, exchange: &mut Exchange) -> Result<Picked> {
+    if let Some(picked) = exchange.place.take() {
+        return Ok(picked);
+    }
+    let placed = match &exchange.upstream {
+        Some(upstream) => tokio::select! {
+            biased;
+            placed = upstream.place(exchange.wish, &exchange.tried) => placed,
+            () = client_gone(session) => {
+                exchange.failure = Some(Failure::ClientGone);
+                return Err(Error::new_down(ErrorType::ConnectionClosed));
+            }
+        },
+        None => Err(NoPick::Nobody),
+    };
+    placed.map_err(|none| {
+        exchange.failure = Some(match none {
+            NoPick::Full => Failure::Busy,
+            NoPick::Nobody => Failure::NoServer,
+        });
+        Error::new(ErrorType::HTTPStatus(503))
+    })
+}
+
+/// Waits until the client has left. One that has only closed its sending side may still read the
+/// answer, and is given a while.
+async fn client_gone(session: &Session) {
+    let state = || {
+        let digest = session.as_downstream().digest()?;
+        Some(digest.socket_digest.as_ref()?.tcp_info()?.tcpi_state)
+    };
+    let mut closing_for = 0;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        match state() {
+            Some(TCP_CLOSE) => return,
+            Some(TCP_CLOSE_WAIT) => closing_for += 1,
+            _ => closing_for = 0,
+        }
+        if LOOK_EVERY * closing_for >= HALF_CLOSED {
+            return;
+        }
+    }
 }

@@ -204,7 +204,7 @@ impl Upstream {
         let settings = &group.configured;
         match Server::new(settings, endpoint, &self.settings().timeouts, now) {
             Ok(server) => {
-                let server = Arc::new(server);
+                let server = Arc::new(server.waited_for_in(Arc::clone(&self.queue)));
                 server.set_weight(group.weight);
                 server.set_mode(group.mode, now);
                 tracing::info!(upstream = %self.name, server = server.address(), endpoint = %server.endpoint(), "server found");
@@ -228,6 +228,7 @@ impl Upstream {
     fn publish(&self, members: &Members) {
         let servers = members.groups.iter().flat_map(|group| &group.servers);
         self.servers.store(Arc::new(servers.cloned().collect()));
+        self.queue.wake();
     }
 }
 

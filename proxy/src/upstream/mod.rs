@@ -9,11 +9,13 @@ pub mod health;
 mod members;
 mod pick;
 pub mod probe;
+mod queue;
 pub mod server;
 mod settings;
 pub mod silence;
 mod stamp;
 mod standing;
+mod trial;
 pub mod tries;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,8 +28,12 @@ use crate::retry::Budget;
 use health::{Cause, Probe, State};
 use members::Members;
 pub use pick::{Explained, Picked};
+use queue::Queue;
 use server::Server;
-pub use settings::{Address, EjectSettings, HealthSettings, ServerSettings, Settings, Timeouts};
+pub use settings::{
+    Address, EjectSettings, HealthSettings, QueueSettings, ServerSettings, Settings, Timeouts,
+};
+use trial::Trials;
 use tries::Before;
 
 /// A set of servers that answer the same requests.
@@ -40,6 +46,9 @@ pub struct Upstream {
     servers: ArcSwap<Vec<Arc<Server>>>,
     balancer: Mutex<Balancer>,
     budget: Mutex<Budget>,
+    /// Requests that wait for a place.
+    queue: Arc<Queue>,
+    trials: Trials,
 }
 
 impl Upstream {
@@ -52,6 +61,8 @@ impl Upstream {
             balancer: Mutex::new(Balancer::new(fastrand::u64(..))),
             budget: Mutex::new(Budget::new(settings.retry.budget, now)),
             settings: ArcSwap::from_pointee(settings),
+            queue: Arc::default(),
+            trials: Trials::default(),
         }
     }
 
@@ -140,6 +151,8 @@ impl Upstream {
     }
 
     fn report(&self, server: &Server) {
+        // Who waits for a place may find one now, or learn that there is none to wait for.
+        self.queue.wake();
         let upstream = &*self.name;
         let endpoint = &**server.endpoint_text();
         match server.with_health(|health| health.state()) {

@@ -39,7 +39,8 @@ pub struct Explained {
 impl Upstream {
     /// Picks the server for a request that has tried `tried` before, and takes a place on it.
     ///
-    /// When all servers are out, those that are out only for their 5xx answers are used.
+    /// When all servers are out, those that are out only for their 5xx answers are used. When there
+    /// are none of these either, one request at a time may try one that is out by a hard fact.
     pub fn pick(&self, wish: Wish, tried: &[Arc<Server>], now: Instant) -> Result<Picked, NoPick> {
         let servers = self.servers();
         let settings = self.settings.load();
@@ -52,8 +53,13 @@ impl Upstream {
             again: !tried.is_empty(),
             ..wish
         };
-        let index = balancer.pick(&settings.method, &candidates, wish, &mut |_, _| {})?;
-        Ok(servers[index].take())
+        match balancer.pick(&settings.method, &candidates, wish, &mut |_, _| {}) {
+            Ok(index) => Ok(servers[index].take()),
+            Err(NoPick::Nobody) if tried.is_empty() => {
+                self.try_one_that_is_out(&servers).ok_or(NoPick::Nobody)
+            }
+            Err(none) => Err(none),
+        }
     }
 
     /// Says what the next pick would say of every server, without taking a turn.
@@ -79,20 +85,20 @@ impl Upstream {
             .collect()
     }
 
-    /// Whether there is a server that a new request could be sent to, be it a full one.
-    pub fn is_available(&self) -> bool {
-        let servers = self.servers();
-        servers
-            .iter()
-            .any(|server| server.weight() > 0 && server.fitness() != Fitness::Out)
-    }
-
     /// Whether a server is up, and not full, that the request has not tried.
     pub fn has_another(&self, tried: &[Arc<Server>]) -> bool {
         let servers = self.servers();
         servers
             .iter()
             .any(|server| takes_requests(server) && !server.is_full() && !contains(tried, server))
+    }
+
+    /// The same, be it full: its place can be waited for.
+    pub fn has_another_to_wait_for(&self, tried: &[Arc<Server>]) -> bool {
+        let servers = self.servers();
+        servers
+            .iter()
+            .any(|server| takes_requests(server) && !contains(tried, server))
     }
 
     /// Whether the server with this identity takes requests.

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use super::dialler::Dialler;
 use super::health::{Cause, Health, Mode, State};
+use super::queue::Queue;
 use super::settings::{ServerSettings, Timeouts};
 use super::stamp::Stamp;
 use super::standing::Standing;
@@ -107,6 +108,14 @@ impl Server {
             woken: Notify::new(),
             due: Notify::new(),
         })
+    }
+
+    /// The same, with the queue of the upstream that it joins.
+    pub(super) fn waited_for_in(self, queue: Arc<Queue>) -> Self {
+        Self {
+            tries: Arc::new(Tries::before(queue)),
+            ..self
+        }
     }
 
     /// The address as configured.

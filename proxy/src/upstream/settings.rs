@@ -27,6 +27,8 @@ pub struct Settings {
     pub slow_start: Duration,
     /// How often names are asked and folders read. Default 1 s.
     pub resolve: Duration,
+    /// Requests that wait for a place.
+    pub queue: QueueSettings,
     /// Limits of a request.
     pub timeouts: Timeouts,
     /// How often a request may be sent again.
@@ -35,6 +37,24 @@ pub struct Settings {
     pub health: HealthSettings,
     /// Ejection of servers that answer with errors.
     pub eject: EjectSettings,
+}
+
+/// Requests that wait while all servers have as many in hand as they may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueSettings {
+    /// How many may wait. Default 128.
+    pub length: usize,
+    /// How long each may. Default 100 ms.
+    pub wait: Duration,
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        Self {
+            length: 128,
+            wait: Duration::from_millis(100),
+        }
+    }
 }
 
 /// One configured server.

@@ -10,8 +10,10 @@ use std::time::Instant;
 use slab::Slab;
 
 use super::dialler::CutHandle;
+use super::queue::Queue;
 use super::server::Server;
 use super::stamp::Stamp;
+use super::trial::Trial;
 
 const WAITING: u8 = 0;
 const ANSWERED: u8 = 1;
@@ -130,18 +132,31 @@ pub struct Tries {
     /// Held for one insertion, removal or copy.
     open: Mutex<Slab<Arc<Try>>>,
     count: AtomicUsize,
+    /// Where requests wait for a place.
+    queue: Arc<Queue>,
 }
 
 impl Tries {
+    /// None, at a server of an upstream with this queue.
+    pub(super) fn before(queue: Arc<Queue>) -> Self {
+        Self {
+            queue,
+            ..Self::default()
+        }
+    }
+
     /// Takes a place among what the server has in hand.
     pub fn take_slot(self: &Arc<Self>) -> Slot {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        Slot(Arc::clone(self))
+        self.count.fetch_add(1, Ordering::SeqCst);
+        Slot {
+            tries: Arc::clone(self),
+            trial: None,
+        }
     }
 
     /// How many places are taken.
     pub fn count(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
+        self.count.load(Ordering::SeqCst)
     }
 
     /// All of them, as they are now.
@@ -156,9 +171,18 @@ impl Tries {
 
 /// A place among what a server has in hand, for a try to come; given back when dropped.
 #[derive(Debug)]
-pub struct Slot(Arc<Tries>);
+pub struct Slot {
+    tries: Arc<Tries>,
+    /// Kept until the place is given back.
+    trial: Option<Trial>,
+}
 
 impl Slot {
+    /// Has it keep the turn to try a server that is out.
+    pub(super) fn is_trial(&mut self, trial: Trial) {
+        self.trial = Some(trial);
+    }
+
     /// Opens a try; it is closed when the guard is dropped.
     ///
     /// `before` is where its request was, if it may be sent again at all.
@@ -173,7 +197,7 @@ impl Slot {
             pinned: AtomicBool::new(false),
             connection: OnceLock::new(),
         });
-        let key = self.0.lock().insert(Arc::clone(&entry));
+        let key = self.tries.lock().insert(Arc::clone(&entry));
         OpenTry {
             slot: self,
             key,
@@ -184,7 +208,8 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.count.fetch_sub(1, Ordering::Relaxed);
+        self.tries.count.fetch_sub(1, Ordering::SeqCst);
+        self.tries.queue.wake();
     }
 }
 
@@ -206,7 +231,7 @@ impl std::ops::Deref for OpenTry {
 
 impl Drop for OpenTry {
     fn drop(&mut self) {
-        self.slot.0.lock().try_remove(self.key);
+        self.slot.tries.lock().try_remove(self.key);
     }
 }
 

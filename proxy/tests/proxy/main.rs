@@ -11,6 +11,7 @@ mod forwarding;
 mod idempotency;
 mod log_lines;
 mod misbehaviour;
+mod overload;
 mod patience;
 mod raw;
 mod retries;

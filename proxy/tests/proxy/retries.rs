@@ -127,3 +127,36 @@ async fn a_health_answer_that_says_so_takes_a_stopping_server_out() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_all_are_out_one_request_at_a_time_may_try() {
+    let a = Origin::start("a").await;
+    let proxy = Proxy::with(&[&a], "", "").await;
+    a.unwell(true);
+    eventually("it is out", || async {
+        proxy.states().await == ["health check failed"]
+    })
+    .await;
+    let (tried, ()) = tokio::join!(proxy.get("/api/?slow=1000"), async {
+        eventually("one tries", || async { a.received().len() == 1 }).await;
+        for _ in 0..5 {
+            assert_eq!(proxy.get("/api/").await.status, 503);
+        }
+    });
+    assert_eq!((tried.status, a.received().len()), (200, 1));
+    assert_eq!(proxy.get("/api/").await.status, 200, "and the next one");
+    assert_eq!(proxy.states().await, ["health check failed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_said_that_it_stops_is_not_tried() {
+    let a = Origin::start("a").await;
+    let proxy = Proxy::with(&[&a], "", "").await;
+    a.drain();
+    eventually("it is out", || async {
+        proxy.states().await == ["draining"]
+    })
+    .await;
+    assert_eq!(proxy.get("/api/").await.status, 503);
+    assert!(a.received().is_empty());
+}
