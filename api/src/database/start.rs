@@ -15,8 +15,8 @@ const TRY_LIMIT: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(250);
 /// How often it says that it still waits.
 const SAY_EVERY: Duration = Duration::from_secs(5);
-/// Version 15, as Postgres counts.
-const OLDEST_VERSION: i32 = 150_000;
+/// Version 14, as Postgres counts: that of Ubuntu 22.04, the oldest which we expect on a machine.
+const OLDEST_VERSION: i32 = 140_000;
 
 /// What keeps the database from being used, in one sentence.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ pub enum NotReady {
         cause: sqlx::Error,
     },
     /// The server lacks what the SQL needs.
-    #[error("Postgres at {place} is version {found}, and 15 or newer is needed")]
+    #[error("Postgres at {place} is version {found}, and 14 or newer is needed")]
     TooOld {
         /// Host and port, or the socket's folder.
         place: String,

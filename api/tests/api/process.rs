@@ -78,7 +78,7 @@ async fn a_postgres_that_is_too_old_is_refused(pool: PgPoolOptions, database: Pg
     // A function that stands before Postgres's own in the path of search, and lies.
     let pool = pool.connect_with(database.clone()).await.unwrap();
     let lie = "create function public.current_setting(text) returns text language sql as
-               $$ select case $1 when 'server_version_num' then '140011' else '14.11' end $$";
+               $$ select case $1 when 'server_version_num' then '130018' else '13.18' end $$";
     sqlx::raw_sql(lie).execute(&pool).await.unwrap();
     let url = format!(
         "{}?options=-c%20search_path%3Dpublic%2Cpg_catalog",
@@ -87,7 +87,7 @@ async fn a_postgres_that_is_too_old_is_refused(pool: PgPoolOptions, database: Pg
     let (output, errors) = output(&mut api(&["migrate"], &[("DATABASE_URL", &url)])).await;
     assert_eq!(output.status.code(), Some(1), "{errors}");
     assert!(
-        errors.contains("is version 14.11, and 15 or newer is needed"),
+        errors.contains("is version 13.18, and 14 or newer is needed"),
         "{errors}"
     );
 }
