@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, SystemTime};
 
@@ -73,34 +73,36 @@ pub struct TryEntry {
 /// The access log; cheap to use from many tasks.
 #[derive(Debug)]
 pub struct AccessLog {
-    lines: Option<SyncSender<Vec<u8>>>,
+    /// Whether anything is written.
+    on: AtomicBool,
+    lines: SyncSender<Vec<u8>>,
     dropped: Arc<AtomicU64>,
 }
 
 /// The thread that writes; wait for it at the end, so that the last lines are not lost.
 #[derive(Debug)]
-pub struct Writer(Option<Receiver<()>>);
+pub struct Writer(Receiver<()>);
 
 impl AccessLog {
     /// Opens the log and starts its writer.
     pub fn open(destination: Destination) -> io::Result<(Self, Writer)> {
         let dropped = Arc::new(AtomicU64::new(0));
-        let (lines, ended) = match destination {
-            Destination::Off => (None, None),
-            Destination::Stdout => {
-                let (sender, receiver) = sync_channel(WAITING);
-                let dropped = Arc::clone(&dropped);
-                let (alive, ended) = sync_channel(0);
-                std::thread::Builder::new()
-                    .name("access-log".into())
-                    .spawn(move || {
-                        let _alive: SyncSender<()> = alive;
-                        write_all(&receiver, &dropped, io::stdout());
-                    })?;
-                (Some(sender), Some(ended))
-            }
+        let (lines, receiver) = sync_channel(WAITING);
+        let (alive, ended) = sync_channel(0);
+        let lost = Arc::clone(&dropped);
+        std::thread::Builder::new()
+            .name("access-log".into())
+            .spawn(move || {
+                let _alive: SyncSender<()> = alive;
+                write_all(&receiver, &lost, io::stdout());
+            })?;
+        let log = Self {
+            on: AtomicBool::new(false),
+            lines,
+            dropped,
         };
-        Ok((Self { lines, dropped }, Writer(ended)))
+        log.switch(destination);
+        Ok((log, Writer(ended)))
     }
 
     /// A log whose lines are left to whoever takes the other end.
@@ -108,21 +110,30 @@ impl AccessLog {
     pub(crate) fn to_memory() -> (Self, Receiver<Vec<u8>>) {
         let (sender, receiver) = sync_channel(WAITING);
         let log = Self {
-            lines: Some(sender),
+            on: AtomicBool::new(true),
+            lines: sender,
             dropped: Arc::default(),
         };
         (log, receiver)
     }
 
+    /// Sends the lines to another destination from now on.
+    pub fn switch(&self, destination: Destination) {
+        let on = destination == Destination::Stdout;
+        self.on.store(on, Ordering::Relaxed);
+    }
+
     /// Logs one request.
     pub fn write(&self, entry: &Entry<'_>) {
-        let Some(lines) = &self.lines else { return };
+        if !self.on.load(Ordering::Relaxed) {
+            return;
+        }
         // An entry is made of strings and numbers: serialising it cannot fail.
         let Ok(mut line) = serde_json::to_vec(entry) else {
             return;
         };
         line.push(b'\n');
-        if lines.try_send(line).is_err() {
+        if self.lines.try_send(line).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -132,10 +143,8 @@ impl Writer {
     /// Waits until all lines are written, or until `limit`: nobody may read standard output any
     /// more. Every [`AccessLog`] must have been dropped.
     pub fn finish(self, limit: Duration) {
-        if let Some(ended) = self.0 {
-            // The writer's end of the channel goes with the writer, also when it panics.
-            let _ = ended.recv_timeout(limit);
-        }
+        // The writer's end of the channel goes with the writer, also when it panics.
+        let _ = self.0.recv_timeout(limit);
     }
 }
 

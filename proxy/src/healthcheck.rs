@@ -1,7 +1,7 @@
 //! `proxy healthcheck`: asks a running proxy's admin listener whether it is well.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 /// Asks the proxy whose admin listener is at `admin`; says in words what is wrong.
 pub async fn ask(admin: SocketAddr) -> Result<(), String> {
-    tokio::time::timeout(LIMIT, exchange(reachable(admin)))
+    tokio::time::timeout(LIMIT, exchange(admin))
         .await
         .map_err(|_| format!("no answer from {admin} within {LIMIT:?}"))?
         .map_err(|error| format!("no answer from {admin}: {error}"))
@@ -21,16 +21,6 @@ pub async fn ask(admin: SocketAddr) -> Result<(), String> {
             true => Ok(()),
             false => Err(format!("{admin} answered {status}")),
         })
-}
-
-/// An unspecified address means every address of this machine; loopback is one of them.
-fn reachable(mut admin: SocketAddr) -> SocketAddr {
-    match admin.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => admin.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => admin.set_ip(Ipv6Addr::LOCALHOST.into()),
-        IpAddr::V4(_) | IpAddr::V6(_) => {}
-    }
-    admin
 }
 
 async fn exchange(admin: SocketAddr) -> io::Result<http::StatusCode> {

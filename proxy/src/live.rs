@@ -1,6 +1,6 @@
 //! What the proxy serves by, as one value: routes, limits towards clients, upstreams.
 //!
-//! Requests take the value once and keep it; a reload puts another one in its place in
+//! Requests take the value once and keep it; [`crate::reload`] puts another one in its place in
 //! one step. An upstream that stays is the same one in both, with all its state.
 
 use std::io;
@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 
 use crate::clients::Clients;
 use crate::config::{self, Config};
+use crate::events::Events;
 use crate::files;
 use crate::gateway::Target;
 use crate::route::Table;
@@ -24,6 +25,8 @@ pub struct Live {
     pub routes: Table<Target>,
     /// Limits towards clients.
     pub clients: Clients,
+    /// The file with the token for changes through the admin listener.
+    pub admin_token_file: Option<PathBuf>,
     /// All upstreams, in the order of the file.
     pub upstreams: Vec<Arc<Upstream>>,
 }
@@ -42,22 +45,33 @@ pub struct NoFolder {
 impl Live {
     /// Makes the value of a configuration. Upstreams that were there `before` are taken over as
     /// they are; nothing is started and nothing changed yet.
-    pub fn of(config: &Config, before: &[Arc<Upstream>], now: Instant) -> Result<Self, NoFolder> {
+    pub fn of(
+        config: &Config,
+        before: Option<&Self>,
+        events: &Arc<Events>,
+        now: Instant,
+    ) -> Result<Self, NoFolder> {
         let settings = config.upstreams.iter();
         let upstreams: Vec<_> = settings
             .map(|settings| {
-                let same = before.iter().find(|u| *u.name() == settings.name);
-                same.map_or_else(
-                    || Arc::new(Upstream::new(settings.clone(), now)),
-                    Arc::clone,
-                )
+                let same = before.and_then(|before| before.upstream(&settings.name));
+                let new = || Arc::new(Upstream::new(settings.clone(), Arc::clone(events), now));
+                same.map_or_else(new, Arc::clone)
             })
             .collect();
         Ok(Self {
             routes: routes(config, &upstreams)?,
             clients: config.clients.clone(),
+            admin_token_file: config.admin_token_file.clone(),
             upstreams,
         })
+    }
+
+    /// Returns the upstream with this name.
+    pub fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
+        self.upstreams
+            .iter()
+            .find(|upstream| **upstream.name() == *name)
     }
 }
 

@@ -4,17 +4,19 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
 use crate::access_log::AccessLog;
 use crate::cli::{Cli, Command, LogFormat};
 use crate::config::{self, Config, Severity};
 use crate::healthcheck;
-use crate::server::{self, Sockets, StartError};
+use crate::server::{self, Orders, Sockets, StartError};
 
 /// The exit code for a bad configuration, `EX_CONFIG` of sysexits.
 const BAD_CONFIGURATION: u8 = 78;
@@ -63,6 +65,9 @@ fn start_log(cli: &Cli) -> Result<(), tracing_subscriber::filter::ParseError> {
 }
 
 fn serve(file: &Path) -> ExitCode {
+    if let Err(error) = outlive_hangups() {
+        return fail(1, &StartError::Runtime(error));
+    }
     let config = match Config::load(file) {
         Ok(config) => config,
         Err(refused) => return fail(BAD_CONFIGURATION, &refused),
@@ -72,6 +77,16 @@ fn serve(file: &Path) -> ExitCode {
         Err(error @ StartError::Files(_)) => fail(BAD_CONFIGURATION, &error),
         Err(error) => fail(1, &error),
     }
+}
+
+/// Makes SIGHUP harmless from now on: until the proxy serves, there is nothing to reload.
+fn outlive_hangups() -> std::io::Result<()> {
+    // Once there is a handler for it, the process keeps it for good.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    let _in_runtime = runtime.enter();
+    signal(SignalKind::hangup()).map(drop)
 }
 
 fn serve_until_stopped(config: Config) -> Result<ExitCode, StartError> {
@@ -85,11 +100,13 @@ fn serve_until_stopped(config: Config) -> Result<ExitCode, StartError> {
     let code = runtime.block_on(async {
         let mut stops = Stops::install().map_err(StartError::Runtime)?;
         announce(&sockets);
+        let hangup = pass_on_hangups().map_err(StartError::Runtime)?;
         let (told, stop) = tokio::sync::oneshot::channel();
-        let serving = server::run(config, sockets, access_log, async {
+        let stop = async {
             // A sender that is gone means the same as a signal.
             let _ = stop.await;
-        });
+        };
+        let serving = server::run(config, sockets, access_log, Orders { stop, hangup });
         tokio::pin!(serving);
         tokio::select! {
             served = &mut serving => return served.map(|()| ExitCode::SUCCESS),
@@ -104,6 +121,19 @@ fn serve_until_stopped(config: Config) -> Result<ExitCode, StartError> {
     runtime.shutdown_timeout(NO_TIME);
     writer.finish(LAST_LINES);
     code
+}
+
+/// Notifies of each SIGHUP; a storm of them becomes one notification.
+fn pass_on_hangups() -> std::io::Result<Arc<Notify>> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    let hangup = Arc::new(Notify::new());
+    let notify = Arc::clone(&hangup);
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            notify.notify_one();
+        }
+    });
+    Ok(hangup)
 }
 
 fn announce(sockets: &Sockets) {
@@ -157,12 +187,10 @@ fn check(file: &Path) -> ExitCode {
 }
 
 fn check_health(file: &Path) -> ExitCode {
-    let config = match Config::load(file) {
-        Ok(config) => config,
+    // The file may have been broken since the proxy read it: that makes no running proxy unwell.
+    let admin = match config::admin_access(file) {
+        Ok(access) => access.address,
         Err(refused) => return fail(BAD_CONFIGURATION, &refused),
-    };
-    let Some(admin) = config.admin else {
-        return fail(BAD_CONFIGURATION, &"healthcheck needs `admin` to be set");
     };
     let answer = Runtime::new()
         .map_err(|error| error.to_string())

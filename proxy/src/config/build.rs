@@ -1,19 +1,21 @@
 //! Makes the [`Config`] of what stands in the file, and gathers all that is wrong with it.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use toml::Spanned;
 
 use super::fault::{Fault, Refused, Severity};
 use super::raw::{Raw, RawClients, RawLog};
-use super::setting::{Given, Setting};
+use super::setting::{Given, Setting, TokenFile};
 use super::source::Source;
-use super::{Config, routes, upstreams};
+use super::{Config, routes, unreadable, upstreams};
 use crate::access_log::Destination;
+use crate::admin::token;
 use crate::clients::Clients;
 
 /// Makes the whole configuration; `file` is what relative folders begin beside.
@@ -33,7 +35,6 @@ pub(super) fn config(raw: Raw, source: &Source<'_>, file: &Path) -> Result<Confi
         routes,
         upstreams,
     } = raw;
-    faults.take(admin_token_file);
     faults.take(tls);
     let listen = listeners(listen, &mut faults);
     let names: Vec<_> = upstreams.keys().cloned().map(Spanned::into_inner).collect();
@@ -42,7 +43,9 @@ pub(super) fn config(raw: Raw, source: &Source<'_>, file: &Path) -> Result<Confi
         file,
     };
     let config = Config {
+        file: file.to_owned(),
         admin: admin_listener(admin, &listen, &mut faults),
+        admin_token_file: token_file(admin_token_file, file, &mut faults),
         listen,
         threads: faults
             .take(threads)
@@ -144,14 +147,32 @@ fn admin_listener(
     faults: &mut Faults<'_>,
 ) -> Option<SocketAddr> {
     let (address, at) = faults.take_at(admin)?;
-    if !address.ip().to_canonical().is_loopback() {
-        faults.add(
-            &at,
-            format!("expected a loopback address such as \"127.0.0.1:9090\", got \"{address}\""),
-        );
-    }
     refuse_overlap(address, &at, listen, faults);
     Some(address)
+}
+
+/// Finds the file of the token beside the configuration, and looks whether a token is in it.
+fn token_file(
+    given: Option<Given<TokenFile>>,
+    beside: &Path,
+    faults: &mut Faults<'_>,
+) -> Option<PathBuf> {
+    let (file, at) = faults.take_at(given)?;
+    let file = beside.parent().unwrap_or(Path::new("")).join(file);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "read before a worker runs, or by a thread that may block"
+    )]
+    let token = fs::read_to_string(&file);
+    match token.as_deref().map(token::of_file) {
+        Ok(Some(_)) => {}
+        Ok(None) => faults.add(&at, format!("{}: {}", token::EXPECTED, file.display())),
+        Err(error) => {
+            let sentence = unreadable("file", error);
+            faults.add(&at, format!("{sentence}: {}", file.display()));
+        }
+    }
+    Some(file)
 }
 
 /// Two listeners on one port meet if they have the same address or one of them has all.

@@ -1,6 +1,7 @@
 //! What a configuration may say but hardly means; [`super::check`] tells it, `serve` does not ask.
 
 use std::fs;
+use std::net::SocketAddr;
 
 use super::{Config, Target};
 use crate::upstream::{QueueSettings, Settings};
@@ -16,6 +17,15 @@ pub(super) struct Doubt {
 /// Returns what is doubtful.
 pub(super) fn doubts(config: &Config) -> Vec<Doubt> {
     let mut doubts = Vec::new();
+    let is_public = |admin: &SocketAddr| !admin.ip().to_canonical().is_loopback();
+    if config.admin.as_ref().is_some_and(is_public) && config.admin_token_file.is_none() {
+        doubts.push(Doubt {
+            key: "admin".to_owned(),
+            sentence: "not loopback and no `admin_token_file`: everyone may read it, and nothing \
+                       can be changed through it"
+                .to_owned(),
+        });
+    }
     let everyone = config.clients.trusted_proxies.iter().enumerate();
     for (index, _) in everyone.filter(|(_, range)| range.prefix_len() == 0) {
         doubts.push(Doubt {

@@ -5,6 +5,7 @@
 //! which act on them. All that is wrong is told at once, each with its line, its key and what was
 //! expected. `lint` says what is allowed but doubtful.
 
+mod access;
 mod build;
 mod fault;
 mod files;
@@ -31,16 +32,25 @@ use crate::idempotency::Idempotency;
 use crate::route::Matcher;
 use crate::upstream;
 
+pub use access::{AdminAccess, admin_access};
 pub use fault::{Fault, Refused, Severity};
 use source::Source;
+
+/// Said of a key that a reload would have to change and cannot.
+const FROZEN: &str = "this cannot change by a reload: restart the proxy for it";
 
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
+    /// The file that it was read from, and that a reload reads again.
+    pub file: PathBuf,
     /// Where clients connect, at least one address. Default `0.0.0.0:8080`.
     pub listen: Vec<SocketAddr>,
-    /// Where the status page is, always loopback. Default none: off.
+    /// Where the admin listener is. Default none: off.
     pub admin: Option<SocketAddr>,
+    /// The file with the token for changes through an admin listener that is not loopback. It
+    /// held a token when the configuration was read. Default none: no changes there.
+    pub admin_token_file: Option<PathBuf>,
     /// Worker threads. Default one per core.
     pub threads: NonZeroUsize,
     /// What clients may do and how long they may take.
@@ -89,6 +99,29 @@ impl Config {
         Self::parse(&read(file)?, file)
     }
 
+    /// Reads the file of a running configuration again. What cannot change while the proxy runs
+    /// is a fault where it has changed.
+    pub fn load_again(&self) -> Result<Self, Refused> {
+        let text = read(&self.file)?;
+        let (source, raw) = Source::parse(&self.file, &text)?;
+        let new = build::config(raw, &source, &self.file)?;
+        let frozen = [
+            ("listen", new.listen != self.listen),
+            ("admin", new.admin != self.admin),
+            ("threads", new.threads != self.threads),
+        ];
+        let faults: Vec<Fault> = frozen
+            .into_iter()
+            .filter(|(_, has_changed)| *has_changed)
+            .map(|(key, _)| source.about(key, FROZEN.to_owned(), Severity::Error))
+            .collect();
+        if faults.is_empty() {
+            Ok(new)
+        } else {
+            Err(faults.into())
+        }
+    }
+
     /// Reads the text of a file, and looks whether the folders are there that it names.
     ///
     /// `file` stands in the messages, and relative folders begin beside it.
@@ -117,7 +150,7 @@ fn read(file: &Path) -> Result<String, Fault> {
     let refuse = |line, sentence| Fault::of_file(file, line, sentence);
     #[expect(
         clippy::disallowed_methods,
-        reason = "the file is read before any thread exists"
+        reason = "read before a worker runs, or by a thread that may block"
     )]
     let bytes = fs::read(file).map_err(|error| refuse(None, unreadable("file", &error)))?;
     String::from_utf8(bytes).map_err(|error| {

@@ -14,7 +14,7 @@ use toml::Spanned;
 use super::files::{CacheControl, FileName};
 use super::setting::{
     AccessLog, CookieName, Flag, Folder, Given, HealthPath, MethodName, Name, NumberUpTo, Period,
-    PeriodOrNone, Size, Whole,
+    PeriodOrNone, Size, TokenFile, Whole,
 };
 use super::unbuilt::{NotBuilt, Off, Zero};
 use crate::balance::Key;
@@ -28,7 +28,7 @@ use crate::upstream::Address;
 pub(super) struct Raw {
     pub(super) listen: Option<Spanned<Vec<Given<SocketAddr>>>>,
     pub(super) admin: Option<Given<SocketAddr>>,
-    pub(super) admin_token_file: Option<Given<NotBuilt>>,
+    pub(super) admin_token_file: Option<Given<TokenFile>>,
     pub(super) threads: Option<Given<Whole<0, 1024>>>,
     #[serde(default)]
     pub(super) clients: RawClients,

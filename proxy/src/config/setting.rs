@@ -205,6 +205,21 @@ impl Setting for Folder {
     }
 }
 
+/// A file that holds a secret, not yet looked at.
+pub(super) struct TokenFile;
+
+impl Setting for TokenFile {
+    type Value = PathBuf;
+
+    fn read(value: &Value) -> Result<PathBuf, String> {
+        let what = "a file such as \"/run/secrets/admin\"";
+        match text(value, what)? {
+            path if path.is_empty() || path.contains('\0') => Err(expected(what, value)),
+            path => Ok(path.into()),
+        }
+    }
+}
+
 /// The name of an upstream; it stands in addresses of the admin listener and in the log.
 pub(super) struct Name;
 

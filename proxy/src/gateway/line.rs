@@ -115,7 +115,7 @@ mod tests {
         let server = Arc::new(server);
         let config = "routes = [{ path = '/', upstream = 'u' }]\nupstreams.u.servers = [{ address = 'a:1' }]";
         let config = Config::parse(config, Path::new("")).unwrap();
-        let live = Live::of(&config, &[], now).unwrap();
+        let live = Live::of(&config, None, &Arc::default(), now).unwrap();
         let mut exchange = Exchange::new(Arc::new(live), now);
         exchange.unlogged = Some(Unlogged {
             access_log: Arc::new(access_log),

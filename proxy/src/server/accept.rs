@@ -9,13 +9,13 @@ use std::time::Duration;
 use pingora_core::protocols::l4::stream::Stream;
 use pingora_core::protocols::{GetSocketDigest, SocketDigest};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use super::StartError;
-use crate::clients::Clients;
+use super::slots::Slots;
 use crate::drain::{Drain, Phase};
 use crate::front::Front;
 
@@ -30,21 +30,20 @@ const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
 /// Serves connections until `stop` resolves, then drains.
 pub(super) async fn until_stopped(
-    clients: &Clients,
     listeners: Vec<StdListener>,
     front: Front,
+    slots: &Arc<Slots>,
     drain: &Arc<Drain>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     let front = Arc::new(front);
-    let slots = Arc::new(Semaphore::new(clients.max_connections));
     let connections = TaskTracker::new();
     let mut accepting = JoinSet::new();
     for listener in listeners {
         let acceptor = Acceptor {
             listener: TcpListener::from_std(listener).map_err(StartError::Runtime)?,
             front: Arc::clone(&front),
-            slots: Arc::clone(&slots),
+            slots: Arc::clone(slots),
             connections: connections.clone(),
             drain: Arc::clone(drain),
         };
@@ -79,7 +78,7 @@ async fn stop_gently(drain: &Drain, mut accepting: JoinSet<()>, connections: &Ta
 struct Acceptor {
     listener: TcpListener,
     front: Arc<Front>,
-    slots: Arc<Semaphore>,
+    slots: Arc<Slots>,
     connections: TaskTracker,
     drain: Arc<Drain>,
 }
@@ -95,7 +94,7 @@ impl Acceptor {
 
     async fn accept_for_ever(&self) {
         loop {
-            let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
+            let Some(slot) = self.slots.take().await else {
                 return;
             };
             match self.listener.accept().await {
@@ -110,7 +109,7 @@ impl Acceptor {
 
     /// Serves those whose connection the system has accepted on our behalf.
     async fn sweep_backlog(&self) {
-        while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+        while let Some(slot) = self.slots.try_take() {
             match timeout(Duration::ZERO, self.listener.accept()).await {
                 Ok(Ok((connection, _))) => self.serve(connection, slot),
                 Ok(Err(_)) | Err(_) => return,

@@ -2,6 +2,7 @@
 //! that loses nothing.
 
 mod accept;
+pub(crate) mod slots;
 mod sockets;
 
 use std::future::{Future, IntoFuture};
@@ -14,15 +15,20 @@ use arc_swap::ArcSwap;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::http_proxy;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::access_log::AccessLog;
 use crate::admin::{self, Admin};
 use crate::config::Config;
 use crate::drain::Drain;
+use crate::events::{Events, What};
 use crate::front::Front;
 use crate::gateway::Gateway;
 use crate::head;
 use crate::live::{InForce, Live, NoFolder};
+use crate::reload::{Reloading, Reloads};
+use slots::Slots;
 pub use sockets::Sockets;
 
 /// Why the proxy cannot start.
@@ -47,39 +53,81 @@ pub enum StartError {
     Runtime(io::Error),
 }
 
-/// Serves until `stop` resolves, then drains.
+/// What a running server listens to from outside, apart from its sockets.
+#[derive(Debug)]
+pub struct Orders<S> {
+    /// Resolves when the server is to stop.
+    pub stop: S,
+    /// Notified when it is to read its configuration again.
+    pub hangup: Arc<Notify>,
+}
+
+/// Serves until it is told to stop, then drains.
 ///
 /// Must run on the runtime that is to carry the connections.
-pub async fn run(
+pub async fn run<S: Future<Output = ()>>(
     config: Config,
     sockets: Sockets,
     access_log: AccessLog,
-    stop: impl Future<Output = ()>,
+    orders: Orders<S>,
 ) -> Result<(), StartError> {
-    let now = Instant::now();
-    let live: InForce = Arc::new(ArcSwap::from_pointee(Live::of(&config, &[], now)?));
+    let config = Arc::new(config);
+    let access_log = Arc::new(access_log);
+    let events = Arc::new(Events::default());
+    let slots = Arc::new(Slots::new(config.clients.max_connections));
     let drain = Arc::new(Drain::default());
-    let front = front(&config, &live, &drain, access_log);
+    let live = Live::of(&config, None, &events, Instant::now())?;
+    let live: InForce = Arc::new(ArcSwap::from_pointee(live));
     for upstream in &live.load().upstreams {
         upstream.start();
     }
+    let (reloads, asked) = Reloads::channel();
     if let Some(listener) = sockets.admin {
-        let app = admin::router(Admin {
-            live,
-            drain: Arc::clone(&drain),
-        });
-        let listener = TcpListener::from_std(listener).map_err(StartError::Runtime)?;
-        tokio::spawn(axum::serve(listener, app).into_future());
+        let admin = Admin::new(
+            Arc::clone(&live),
+            Arc::clone(&drain),
+            Arc::clone(&events),
+            reloads,
+        );
+        serve_admin(listener, admin)?;
     }
-    accept::until_stopped(&config.clients, sockets.public, front, &drain, stop).await
+    let front = front(&config, &live, &drain, &access_log);
+    let reloading = Reloading {
+        config,
+        live,
+        events: Arc::clone(&events),
+        slots: Arc::clone(&slots),
+        access_log,
+        hangup: orders.hangup,
+        asked,
+    };
+    let reloading = AbortOnDropHandle::new(tokio::spawn(reloading.run()));
+    let stop = async move {
+        orders.stop.await;
+        drop(reloading);
+        events.tell(What::Stopping);
+    };
+    accept::until_stopped(sockets.public, front, &slots, &drain, stop).await
 }
 
-fn front(config: &Config, live: &InForce, drain: &Arc<Drain>, access_log: AccessLog) -> Front {
-    let access_log = Arc::new(access_log);
+fn serve_admin(listener: std::net::TcpListener, admin: Admin) -> Result<(), StartError> {
+    let address = listener.local_addr().map_err(StartError::Runtime)?;
+    let listener = TcpListener::from_std(listener).map_err(StartError::Runtime)?;
+    let app = admin::router(admin, address);
+    tokio::spawn(axum::serve(listener, app).into_future());
+    Ok(())
+}
+
+fn front(
+    config: &Config,
+    live: &InForce,
+    drain: &Arc<Drain>,
+    access_log: &Arc<AccessLog>,
+) -> Front {
     let gateway = Gateway {
         live: Arc::clone(live),
         drain: Arc::clone(drain),
-        access_log: Arc::clone(&access_log),
+        access_log: Arc::clone(access_log),
     };
     let framework = ServerConf {
         threads: config.threads.get(),
@@ -93,6 +141,6 @@ fn front(config: &Config, live: &InForce, drain: &Arc<Drain>, access_log: Access
         live: Arc::clone(live),
         limits: head::Limits::default(),
         drain: Arc::clone(drain),
-        access_log,
+        access_log: Arc::clone(access_log),
     }
 }

@@ -61,6 +61,15 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Drain => "drain",
+            Self::Down => "down",
+        }
+    }
+
     /// The mode that the file asks for.
     pub fn configured(down: bool) -> Self {
         if down { Self::Down } else { Self::Ready }

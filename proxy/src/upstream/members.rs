@@ -3,16 +3,25 @@
 //! A server keeps its state for as long as its upstream, its configured address and its endpoint
 //! stay: through look-ups and through reloads.
 
+pub(super) mod by_hand;
+
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio_util::task::AbortOnDropHandle;
 
 use super::discovery;
-use super::health::Mode;
+use super::health::{Mode, State};
 use super::server::{Endpoint, Server};
 use super::settings::{Address, ServerSettings, Settings};
 use super::{Upstream, lock, probe};
+use crate::events::{By, Place, What};
+use by_hand::Change;
+
+/// How long servers that leave stay while none of those that replace them is up.
+const REPLACED_WITHIN: Duration = Duration::from_secs(2);
+/// How often their replacement is looked for.
+const REPLACED_EVERY: Duration = Duration::from_millis(10);
 
 /// The servers of an upstream, now and before.
 #[derive(Debug, Default)]
@@ -20,6 +29,8 @@ pub(super) struct Members {
     groups: Vec<Group>,
     /// Servers that are no longer part of it and may still have requests in hand.
     leaving: Vec<Arc<Server>>,
+    /// Servers that leave as soon as another one is up.
+    replaced: Vec<Arc<Server>>,
     closed: bool,
 }
 
@@ -44,6 +55,11 @@ impl Members {
             ..Self::default()
         }
     }
+
+    fn has_healthy(&self) -> bool {
+        let mut servers = self.groups.iter().flat_map(|group| &group.servers);
+        servers.any(|server| is_healthy(server))
+    }
 }
 
 impl Group {
@@ -57,24 +73,18 @@ impl Group {
         }
     }
 
-    /// Takes over what the file has changed; what it has not stays as it was set at run time.
-    fn change(&mut self, configured: ServerSettings, now: Instant) {
-        if configured.weight != self.configured.weight {
-            self.weight = configured.weight;
-            for server in &self.servers {
-                server.set_weight(configured.weight);
-            }
-        }
-        if configured.down != self.configured.down {
-            self.mode = Mode::configured(configured.down);
-            for server in &self.servers {
-                server.set_mode(self.mode, now);
-            }
-        }
-        for server in &self.servers {
-            server.set_place(&configured);
-        }
+    /// Takes over what the file has changed and returns that; what it has not changed stays as it
+    /// was set at run time.
+    fn change(&mut self, configured: ServerSettings) -> Change {
+        let change = Change {
+            weight: Some(configured.weight).filter(|&weight| weight != self.configured.weight),
+            mode: Some(Mode::configured(configured.down))
+                .filter(|_| configured.down != self.configured.down),
+        };
+        self.weight = change.weight.unwrap_or(self.weight);
+        self.mode = change.mode.unwrap_or(self.mode);
         self.configured = configured;
+        change
     }
 }
 
@@ -103,16 +113,19 @@ impl Upstream {
             let group = match known {
                 Some(index) => {
                     let mut group = old.swap_remove(index);
-                    group.change(configured, now);
+                    let change = group.change(configured);
+                    for server in &group.servers {
+                        server.set_place(&group.configured);
+                        self.change_server(server, change, By::File, now);
+                    }
                     group
                 }
                 None => Group::new(configured),
             };
             members.groups.push(group);
         }
-        for server in old.iter_mut().flat_map(|group| group.servers.drain(..)) {
-            self.leave(&mut members, server);
-        }
+        let gone = old.into_iter().flat_map(|group| group.servers).collect();
+        self.see_off(&mut members, gone);
         if settings.resolve != before.resolve {
             for group in &mut members.groups {
                 group.discovery = None;
@@ -128,16 +141,47 @@ impl Upstream {
         self.follow();
     }
 
-    /// Ends discovery and health checks; what is in hand goes on.
+    /// Lets servers go: at once, or, while no other is up, as soon as one is.
+    fn see_off(self: &Arc<Self>, members: &mut Members, gone: Vec<Arc<Server>>) {
+        if members.has_healthy() || !gone.iter().any(|server| is_healthy(server)) {
+            for server in gone {
+                self.leave(members, server);
+            }
+            return;
+        }
+        members.replaced.extend(gone);
+        let upstream = Arc::clone(self);
+        tokio::spawn(async move {
+            let end = Instant::now() + REPLACED_WITHIN;
+            while !lock(&upstream.members).has_healthy() && Instant::now() < end {
+                tokio::time::sleep(REPLACED_EVERY).await;
+            }
+            let mut members = lock(&upstream.members);
+            for server in std::mem::take(&mut members.replaced) {
+                upstream.leave(&mut members, server);
+            }
+            upstream.publish(&members);
+        });
+    }
+
+    /// Ends discovery and health checks; requests that have come to it go on.
     pub fn close(&self) {
         let mut members = lock(&self.members);
-        for mut group in std::mem::take(&mut members.groups) {
-            for server in group.servers.drain(..) {
-                self.leave(&mut members, server);
-            }
+        let groups = std::mem::take(&mut members.groups);
+        let replaced = std::mem::take(&mut members.replaced);
+        let servers = groups.into_iter().flat_map(|group| group.servers);
+        // Requests that came to it before may still pick them.
+        for server in servers.chain(replaced) {
+            server.end_checks();
+            self.events
+                .tell(What::ServerGone(self.whereabouts(&server)));
         }
         members.closed = true;
-        self.publish(&members);
+    }
+
+    /// Whether one of its servers is up.
+    pub fn has_healthy(&self) -> bool {
+        lock(&self.members).has_healthy()
     }
 
     /// Whether it is no longer in use.
@@ -146,7 +190,7 @@ impl Upstream {
     }
 
     /// Servers that have left and that somebody still has to do with.
-    pub(super) fn leaving(&self) -> Vec<Arc<Server>> {
+    pub fn leaving(&self) -> Vec<Arc<Server>> {
         let leaving = &mut lock(&self.members).leaving;
         leaving.retain(|server| Arc::strong_count(server) > 1);
         leaving.clone()
@@ -207,7 +251,8 @@ impl Upstream {
                 let server = Arc::new(server.waited_for_in(Arc::clone(&self.queue)));
                 server.set_weight(group.weight);
                 server.set_mode(group.mode, now);
-                tracing::info!(upstream = %self.name, server = server.address(), endpoint = %server.endpoint(), "server found");
+                self.events
+                    .tell(What::ServerFound(self.whereabouts(&server)));
                 tokio::spawn(probe::rounds(Arc::clone(self), Arc::clone(&server)));
                 Some(server)
             }
@@ -220,16 +265,32 @@ impl Upstream {
 
     fn leave(&self, members: &mut Members, server: Arc<Server>) {
         server.retire();
-        tracing::info!(upstream = %self.name, server = server.address(), endpoint = %server.endpoint(), "server gone");
+        self.events
+            .tell(What::ServerGone(self.whereabouts(&server)));
         members.leaving.push(server);
     }
 
     /// Lets picks see the servers as they are now.
     fn publish(&self, members: &Members) {
         let servers = members.groups.iter().flat_map(|group| &group.servers);
+        let servers = servers.chain(&members.replaced);
         self.servers.store(Arc::new(servers.cloned().collect()));
         self.queue.wake();
+        self.queue.wake();
     }
+
+    /// Names a server in an event.
+    pub(super) fn whereabouts(&self, server: &Server) -> Place {
+        Place {
+            upstream: Arc::clone(&self.name),
+            server: server.address().to_owned(),
+            endpoint: Arc::clone(server.endpoint_text()),
+        }
+    }
+}
+
+fn is_healthy(server: &Server) -> bool {
+    server.with_health(|health| health.state()) == State::Up
 }
 
 #[cfg(test)]

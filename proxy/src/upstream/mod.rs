@@ -24,9 +24,11 @@ use std::time::Instant;
 use arc_swap::{ArcSwap, Guard};
 
 use crate::balance::{Balancer, Fitness};
+use crate::events::{Events, What};
 use crate::retry::Budget;
 use health::{Cause, Probe, State};
 use members::Members;
+pub use members::by_hand::Change;
 pub use pick::{Explained, Picked};
 use queue::Queue;
 use server::Server;
@@ -40,6 +42,7 @@ use tries::Before;
 #[derive(Debug)]
 pub struct Upstream {
     name: Arc<str>,
+    events: Arc<Events>,
     settings: ArcSwap<Settings>,
     members: Mutex<Members>,
     /// Its servers in one row, in the file's order, for picks.
@@ -53,9 +56,10 @@ pub struct Upstream {
 
 impl Upstream {
     /// An upstream whose servers are not known yet; [`Self::start`] finds them.
-    pub fn new(settings: Settings, now: Instant) -> Self {
+    pub fn new(settings: Settings, events: Arc<Events>, now: Instant) -> Self {
         Self {
             name: Arc::clone(&settings.name),
+            events,
             members: Mutex::new(Members::of(&settings)),
             servers: ArcSwap::default(),
             balancer: Mutex::new(Balancer::new(fastrand::u64(..))),
@@ -153,23 +157,15 @@ impl Upstream {
     fn report(&self, server: &Server) {
         // Who waits for a place may find one now, or learn that there is none to wait for.
         self.queue.wake();
-        let upstream = &*self.name;
-        let endpoint = &**server.endpoint_text();
-        match server.with_health(|health| health.state()) {
-            State::Up => {
-                tracing::info!(upstream, server = server.address(), endpoint, "server up");
-            }
-            State::Out(cause) => {
-                let cause = cause.as_str();
-                tracing::warn!(
-                    upstream,
-                    server = server.address(),
-                    endpoint,
-                    cause,
-                    "server out"
-                );
-            }
-        }
+        let place = self.whereabouts(server);
+        self.events
+            .tell(match server.with_health(|health| health.state()) {
+                State::Up => What::ServerUp(place),
+                State::Out(cause) => What::ServerOut {
+                    place,
+                    cause: cause.as_str(),
+                },
+            });
     }
 }
 

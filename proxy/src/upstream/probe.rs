@@ -18,13 +18,13 @@ use crate::single_get::single_get;
 /// How often a server that never passed is asked.
 const FIRST_PASS_EVERY: Duration = Duration::from_millis(100);
 
-/// Checks a server again and again until it is retired.
+/// Checks a server again and again until that is to end.
 pub(super) async fn rounds(upstream: Arc<Upstream>, server: Arc<Server>) {
     loop {
         let checks = &upstream.settings().health;
         if !server.is_down() {
             let result = ask(&server, checks, checks.timeout).await;
-            if server.is_retired() {
+            if server.is_unwatched() {
                 return;
             }
             upstream.probed(&server, result, Instant::now());
@@ -32,7 +32,7 @@ pub(super) async fn rounds(upstream: Arc<Upstream>, server: Arc<Server>) {
         tokio::select! {
             () = tokio::time::sleep(pause(&server, checks)) => {}
             () = server.check_due() => {}
-            () = server.retirement() => return,
+            () = server.end_of_checks() => return,
         }
     }
 }

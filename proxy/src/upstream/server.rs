@@ -64,6 +64,7 @@ pub struct Server {
     failures: AtomicU64,
     instance: Mutex<Option<String>>,
     retired: AtomicBool,
+    unwatched: AtomicBool,
     woken: Notify,
     /// Its next health check is due at once.
     due: Notify,
@@ -105,6 +106,7 @@ impl Server {
             failures: AtomicU64::new(0),
             instance: Mutex::new(None),
             retired: AtomicBool::new(false),
+            unwatched: AtomicBool::new(false),
             woken: Notify::new(),
             due: Notify::new(),
         })
@@ -264,10 +266,16 @@ impl Server {
         }
     }
 
-    /// Ends its health checks: it is no longer part of its upstream.
+    /// Takes it out for good: it is no longer part of its upstream.
     pub fn retire(&self) {
         self.retired.store(true, Ordering::Release);
         self.with_health(|_| ());
+        self.end_checks();
+    }
+
+    /// Ends its health checks; requests that know it may still go there.
+    pub fn end_checks(&self) {
+        self.unwatched.store(true, Ordering::Release);
         self.woken.notify_waiters();
     }
 
@@ -276,10 +284,15 @@ impl Server {
         self.retired.load(Ordering::Acquire)
     }
 
-    /// Waits for its retirement.
-    pub async fn retirement(&self) {
+    /// Whether its health checks have ended.
+    pub fn is_unwatched(&self) -> bool {
+        self.unwatched.load(Ordering::Acquire)
+    }
+
+    /// Waits until its health checks are to end.
+    pub async fn end_of_checks(&self) {
         let woken = self.woken.notified();
-        if !self.is_retired() {
+        if !self.is_unwatched() {
             woken.await;
         }
     }

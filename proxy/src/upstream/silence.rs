@@ -74,16 +74,16 @@ fn judge(now: Instant, moments: Moments, limits: &Timeouts) -> Verdict {
     }
 }
 
-/// Watches the tries of an upstream until it has left and nothing of it is in hand.
+/// Watches the tries of an upstream until it is closed and no request knows it.
 pub(super) async fn watch(upstream: Arc<Upstream>) {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let leaving = upstream.leaving();
-        if leaving.is_empty() && upstream.is_closed() {
+        if upstream.is_closed() && Arc::strong_count(&upstream) == 1 {
             return;
         }
+        let leaving = upstream.leaving();
         for server in upstream.servers().iter().chain(&leaving) {
             if server.in_flight() > 0 {
                 look_at(&upstream, server);

@@ -36,6 +36,10 @@ impl Answer {
         })
     }
 
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
     pub(crate) fn instance(&self) -> &str {
         self.field("x-instance").unwrap_or("")
     }
@@ -46,6 +50,14 @@ pub(crate) async fn exchange(address: SocketAddr, request: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     read_to_end(&mut stream).await
+}
+
+/// Reads what comes next.
+pub(crate) async fn read_some(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(BOUND, stream.read_buf(&mut bytes)).await;
+    assert!(read.expect("nothing came").unwrap() > 0, "closed");
+    String::from_utf8(bytes).unwrap()
 }
 
 /// Reads what comes until the other side closes.

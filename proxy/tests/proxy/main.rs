@@ -4,6 +4,7 @@
 
 mod answer;
 mod binary;
+mod changing;
 mod drain;
 mod edge;
 mod failover;
@@ -14,6 +15,7 @@ mod misbehaviour;
 mod overload;
 mod patience;
 mod raw;
+mod reloading;
 mod retries;
 mod smuggling;
 mod static_files;

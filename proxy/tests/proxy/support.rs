@@ -13,14 +13,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use proxy::access_log::{AccessLog, Destination};
 use proxy::config::Config;
-use proxy::server::{self, Sockets};
+use proxy::server::{self, Orders, Sockets};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::answer::exchange;
-pub(crate) use crate::answer::{Answer, read_to_end, read_until};
+pub(crate) use crate::answer::{Answer, read_some, read_to_end, read_until};
 
 /// The longest that anything in these tests may take.
 pub(crate) const BOUND: Duration = Duration::from_secs(20);
@@ -192,6 +192,8 @@ async fn answer(
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// Notified as by SIGHUP.
+    pub(crate) hangup: Arc<Notify>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -254,21 +256,36 @@ impl Proxy {
 
     /// Starts a proxy with this configuration.
     pub(crate) async fn start(config: &str) -> Self {
-        let config = Config::parse(config, Path::new("proxy.toml")).unwrap();
+        Self::serve(Config::parse(config, Path::new("proxy.toml")).unwrap())
+    }
+
+    /// Starts a proxy with this file, which it watches.
+    pub(crate) async fn of_file(file: &Path) -> Self {
+        Self::serve(Config::load(file).unwrap())
+    }
+
+    fn serve(config: Config) -> Self {
         let sockets = Sockets::bind(&config).unwrap();
         let address = sockets.addresses()[0];
         let admin = sockets.admin_address().unwrap();
         let (log, _) = AccessLog::open(Destination::Off).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
+        let hangup = Arc::new(Notify::new());
+        let hangups = Arc::clone(&hangup);
         let serving = tokio::spawn(async move {
             let stopped = async {
                 let _ = stopped.await;
             };
-            server::run(config, sockets, log, stopped).await.unwrap();
+            let orders = Orders {
+                stop: stopped,
+                hangup: hangups,
+            };
+            server::run(config, sockets, log, orders).await.unwrap();
         });
         Self {
             address,
             admin,
+            hangup,
             stop: Some(stop),
             serving,
         }
@@ -308,8 +325,34 @@ impl Proxy {
     }
 
     pub(crate) async fn status(&self) -> serde_json::Value {
-        let answer = exchange(self.admin, "GET /status HTTP/1.0\r\n\r\n").await;
-        serde_json::from_str(&answer.body).unwrap()
+        self.admin("GET", "/status", "").await.json()
+    }
+
+    /// Asks the admin listener; `body` may be empty.
+    pub(crate) async fn admin(&self, method: &str, path: &str, body: &str) -> Answer {
+        self.admin_with(method, path, body, "").await
+    }
+
+    /// The same with more header fields, each with its line end.
+    pub(crate) async fn admin_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        fields: &str,
+    ) -> Answer {
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n"
+        );
+        exchange(self.admin, &format!("{head}{fields}\r\n{body}")).await
+    }
+
+    /// The events until now.
+    pub(crate) async fn events(&self) -> Vec<serde_json::Value> {
+        let list = "Accept: application/json\r\n";
+        let answer = self.admin_with("GET", "/events", "", list).await;
+        answer.json().as_array().unwrap().clone()
     }
 
     /// GETs a path on a connection of its own.

@@ -1,59 +1,21 @@
-//! The admin listener: is the proxy well, and how do its servers fare?
+//! `GET /status`: the upstreams and how their servers fare.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::map_response;
-use axum::response::Response;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::Serialize;
 
+use super::Admin;
 use crate::access_log::timestamp;
-use crate::drain::Drain;
-use crate::live::InForce;
 use crate::respond;
 use crate::upstream::Upstream;
 use crate::upstream::health::State as Fitness;
 use crate::upstream::server::Server;
 
-/// What the admin listener shows.
-#[derive(Debug, Clone)]
-pub struct Admin {
-    /// What the proxy serves by.
-    pub live: InForce,
-    /// Whether the proxy is stopping.
-    pub drain: Arc<Drain>,
-}
-
-/// The admin listener's routes.
-pub fn router(admin: Admin) -> Router {
-    Router::new()
-        .route("/healthz", get(healthz))
-        .route("/status", get(status))
-        .layer(map_response(sign))
-        .with_state(admin)
-}
-
-/// Every answer says who made it.
-async fn sign(mut answer: Response) -> Response {
-    let name = HeaderValue::from_static(respond::INSTANCE);
-    answer.headers_mut().insert("x-instance", name);
-    answer
-}
-
-async fn healthz(State(admin): State<Admin>) -> (StatusCode, &'static str) {
-    if admin.drain.has_begun() {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-    } else {
-        (StatusCode::OK, "ok\n")
-    }
-}
-
 #[derive(Debug, Serialize)]
-struct Status {
+pub(super) struct Status {
     instance: &'static str,
     version: &'static str,
     draining: bool,
@@ -69,14 +31,25 @@ struct UpstreamStatus {
     waiting: usize,
     servers: Vec<ServerStatus>,
     unresolved: Vec<String>,
+    /// Servers that no longer belong to it and still have requests in hand.
+    leaving: Vec<Leaving>,
 }
 
 #[derive(Debug, Serialize)]
-struct ServerStatus {
+struct Leaving {
     address: String,
-    endpoint: String,
+    endpoint: Arc<str>,
+    in_flight: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ServerStatus {
+    address: String,
+    endpoint: Arc<str>,
     instance: Option<String>,
     weight: u32,
+    /// What the operator wants: `ready`, `drain` or `down`.
+    mode: &'static str,
     state: &'static str,
     cause: Option<&'static str>,
     since: String,
@@ -85,17 +58,25 @@ struct ServerStatus {
     failures: u64,
 }
 
-async fn status(State(admin): State<Admin>) -> Json<Status> {
+/// Shows everything.
+pub(super) async fn status(State(admin): State<Admin>) -> Json<Status> {
     let live = admin.live.load();
     let upstreams: Vec<_> = live.upstreams.iter().map(|u| upstream_status(u)).collect();
-    let servers = upstreams.iter().flat_map(|upstream| &upstream.servers);
     Json(Status {
         instance: respond::INSTANCE,
         version: env!("CARGO_PKG_VERSION"),
         draining: admin.drain.has_begun(),
-        in_flight: servers.map(|server| server.in_flight).sum(),
+        in_flight: upstreams.iter().map(UpstreamStatus::in_flight).sum(),
         upstreams,
     })
+}
+
+impl UpstreamStatus {
+    fn in_flight(&self) -> usize {
+        let members = self.servers.iter().map(|server| server.in_flight);
+        let leaving = self.leaving.iter().map(|server| server.in_flight);
+        members.chain(leaving).sum()
+    }
 }
 
 fn upstream_status(upstream: &Upstream) -> UpstreamStatus {
@@ -110,11 +91,27 @@ fn upstream_status(upstream: &Upstream) -> UpstreamStatus {
             .map(|server| server_status(server, now))
             .collect(),
         unresolved: upstream.unresolved(),
+        leaving: upstream
+            .leaving()
+            .iter()
+            .filter_map(|s| leaving(s))
+            .collect(),
     }
 }
 
-fn server_status(server: &Server, now: Instant) -> ServerStatus {
-    let (fitness, since) = server.with_health(|health| (health.state(), health.since()));
+fn leaving(server: &Server) -> Option<Leaving> {
+    let in_flight = server.in_flight();
+    (in_flight > 0).then(|| Leaving {
+        address: server.address().to_owned(),
+        endpoint: Arc::clone(server.endpoint_text()),
+        in_flight,
+    })
+}
+
+/// Shows one server.
+pub(super) fn server_status(server: &Server, now: Instant) -> ServerStatus {
+    let (mode, fitness, since) =
+        server.with_health(|health| (health.mode(), health.state(), health.since()));
     let (state, cause) = match fitness {
         Fitness::Up => ("up", None),
         Fitness::Out(cause) => ("out", Some(cause.as_str())),
@@ -123,9 +120,10 @@ fn server_status(server: &Server, now: Instant) -> ServerStatus {
     let ago: Duration = now.saturating_duration_since(since);
     ServerStatus {
         address: server.address().to_owned(),
-        endpoint: server.endpoint_text().to_string(),
+        endpoint: Arc::clone(server.endpoint_text()),
         instance: server.instance(),
         weight: server.weight(),
+        mode: mode.as_str(),
         state,
         cause,
         since: timestamp(SystemTime::now() - ago),
