@@ -8,7 +8,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use http::Method;
-use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue, SET_COOKIE, VARY};
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue, IF_NONE_MATCH, SET_COOKIE, VARY};
 use serde_json::{Map, Value, json};
 
 use crate::address::Suffix;
@@ -76,11 +76,15 @@ async fn refuse_method(method: Method) -> Error {
 
 async fn check(
     State((endpoint, app)): State<(&'static Endpoint, App)>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let format = format(&request);
     let is_page = matches!(format, Ok(Format::Html));
+    if is_page {
+        // A tag names the JSON, not the page around it.
+        request.headers_mut().remove(IF_NONE_MATCH);
+    }
     let mut vary = HeaderValue::from_static("Accept, Cookie");
     let mut response = match format {
         Err(error) => {

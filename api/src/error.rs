@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::auth::password::Busy;
 use crate::database::Fault;
 use crate::json;
+use crate::terms::{IDEMPOTENCY_KEY, Key};
 
 /// Names, for the proxy, a dependency that all instances share and that is away.
 pub const LB_CAUSE: HeaderName = HeaderName::from_static("x-lb-cause");
@@ -56,8 +57,22 @@ pub enum Error {
     TooSlow,
     /// The body ended in the middle.
     Truncated,
-    /// The database did not do its part.
+    /// The `Idempotency-Key` is none.
+    WrongKey,
+    /// The `X-Request-Deadline` is none.
+    WrongDeadline,
+    /// The key was used for another request.
+    OtherRequest,
+    /// A request with this key is still being answered.
+    StillRunning,
+    /// The music is not in the state that the request names.
+    PreconditionFailed,
+    /// The deadline of the request had passed before it could be begun.
+    TooLate,
+    /// The database did not do its part. It is certain that nothing was written.
     Database(Fault),
+    /// The database did not do its part, and whether something was written is not known.
+    OutcomeUnknown(Fault, Option<Key>),
     /// A handler panicked.
     Panicked,
 }
@@ -73,15 +88,23 @@ impl Error {
             Self::TooManyTries(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::BadHost | Self::NotJson(_) | Self::Invalid(_) | Self::Truncated => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::BadHost
+            | Self::NotJson(_)
+            | Self::Invalid(_)
+            | Self::Truncated
+            | Self::WrongKey
+            | Self::WrongDeadline => StatusCode::BAD_REQUEST,
+            Self::StillRunning => StatusCode::CONFLICT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::OtherRequest => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Database(Fault::Broken(_)) | Self::Panicked | Self::NoRandomness(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
-            Self::Database(_) | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooLate | Self::Database(_) | Self::OutcomeUnknown(..) | Self::Busy(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -113,7 +136,18 @@ impl Error {
             Self::Database(Fault::Broken(_)) | Self::Panicked | Self::NoRandomness(_) => {
                 "A server error occurred.".into()
             }
+            Self::WrongKey => {
+                "Idempotency-Key must be one key of 1 to 255 visible ASCII characters.".into()
+            }
+            Self::WrongDeadline => {
+                "X-Request-Deadline must be one Unix time in milliseconds.".into()
+            }
+            Self::OtherRequest => "This Idempotency-Key was used for another request.".into(),
+            Self::StillRunning => "A request with this Idempotency-Key is still running.".into(),
+            Self::PreconditionFailed => "The music is not in the state that was named.".into(),
+            Self::TooLate => "The deadline had passed. Nothing was written.".into(),
             Self::Database(_) => "The database is not available. Please try again.".into(),
+            Self::OutcomeUnknown(_, key) => return unknown_outcome(key.is_some()),
         };
         json!({ "detail": detail })
     }
@@ -126,6 +160,9 @@ impl Error {
             Self::Database(fault) => {
                 tracing::warn!(cause = %fault, "the database is not available")
             }
+            Self::OutcomeUnknown(fault, _) => {
+                tracing::warn!(cause = %fault, "the outcome of a write is not known")
+            }
             Self::NoRandomness(cause) => tracing::error!(%cause, "no random numbers"),
             Self::Busy(busy) => tracing::warn!(cause = %busy, "a sign-in was refused"),
             _ => {}
@@ -136,6 +173,7 @@ impl Error {
     fn retry_after(&self) -> Option<u64> {
         match self {
             Self::TooManyTries(wait) => Some(wait.as_secs()),
+            Self::StillRunning => Some(1),
             error => (error.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         }
     }
@@ -158,7 +196,11 @@ impl IntoResponse for Error {
         self.log();
         let status = self.status();
         let retry_after = self.retry_after();
-        let blames_database = matches!(self, Self::Database(_));
+        let blames_database = matches!(self, Self::Database(_) | Self::OutcomeUnknown(..));
+        let key = match &self {
+            Self::OutcomeUnknown(_, Some(key)) => Some(key.header()),
+            _ => None,
+        };
         let mut response = Response::new(Body::from(json::to_bytes(&self.body())));
         *response.status_mut() = status;
         response
@@ -174,8 +216,22 @@ impl IntoResponse for Error {
                 .headers_mut()
                 .insert(LB_CAUSE, HeaderValue::from_static("database"));
         }
+        if let Some(key) = key {
+            response.headers_mut().insert(IDEMPOTENCY_KEY, key);
+        }
         response
     }
+}
+
+/// Says that nobody knows, in words and for programs.
+fn unknown_outcome(has_key: bool) -> Value {
+    let detail = if has_key {
+        "The database is not available. Whether this was written is not known: \
+         repeat it with the same Idempotency-Key."
+    } else {
+        "The database is not available. Whether this was written is not known."
+    };
+    json!({ "detail": detail, "outcome": "unknown" })
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@
 //! 4. [`router`] lists every route; [`endpoint`] checks what is asked of each before its handler runs:
 //!    [`negotiate`] the format, [`auth`] who asks, then [`permission`].
 //! 5. [`music`] and [`root`] hold the handlers, [`health`] what the proxy and a deploy ask.
-//! 6. [`database`] lends a connection within the request's budget of time.
-//! 7. [`error`] makes a cause into a status and a fixed sentence; [`json`] writes bodies.
+//! 6. [`terms`] reads on which terms a write is asked for: its key, its deadline, its condition.
+//! 7. [`database`] lends a connection within the request's budget of time.
+//! 8. [`error`] makes a cause into a status and a fixed sentence; [`json`] writes bodies.
 //!
 //! [`origin`] tells what the client asked through a proxy, [`metrics`] counts.
 //! [`run`] does what the command line says; [`ask`] and [`seed`] are for commands other than `serve`.
@@ -42,3 +43,4 @@ pub mod sent;
 pub mod server;
 pub mod stamp;
 pub mod stop;
+pub mod terms;

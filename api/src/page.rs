@@ -3,7 +3,7 @@
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue};
 
 const BEFORE: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
     <meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n\
@@ -21,6 +21,7 @@ pub fn wrap(response: Response) -> Response {
         HeaderValue::from_static("text/html; charset=utf-8"),
     );
     head.headers.remove(CONTENT_LENGTH);
+    head.headers.remove(ETAG);
     let before = stream::iter([Ok(Bytes::from_static(BEFORE.as_bytes()))]);
     let after = stream::iter([Ok(Bytes::from_static(AFTER.as_bytes()))]);
     let json = body.into_data_stream().map_ok(|chunk| escape(&chunk));

@@ -82,7 +82,8 @@ async fn serve(config: ServeConfig, stop: Stop) -> Result<(), Failure> {
         let routes = router::for_metrics(app.clone());
         tokio::spawn(server::serve(listener, routes, stop.clone(), FOR_METRICS));
     }
-    tokio::spawn(purge::for_ever(config.database, stop.clone()));
+    tokio::spawn(purge::for_ever(config.database.clone(), stop.clone()));
+    tokio::spawn(database::keep_purged(config.database, stop.clone()));
     server::serve(listener, router::app(app), stop, Limits::default()).await;
     Ok(())
 }

@@ -47,6 +47,12 @@ impl<S: Sync> FromRequest<S> for Sent {
 }
 
 impl Sent {
+    /// Returns the body as it came.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Returns the JSON object that was sent, as text that is known to be JSON; an empty body is an empty object.
     pub fn object(&self) -> Result<&str, Error> {
         if self.body.is_empty() {

@@ -8,9 +8,15 @@ pub enum Fault {
     /// Too many requests wait already.
     #[error("too many requests wait for a database connection")]
     Full,
-    /// The request's time for database work was over.
-    #[error("the database did not answer in time")]
+    /// There was no connection in the time that a request has.
+    #[error("no database connection was to be had in time")]
     TimedOut,
+    /// The database was asked, and the request's time was over before it answered.
+    #[error("the database did not answer in time")]
+    Unanswered,
+    /// The database was asked, and the connection was lost before it answered.
+    #[error("the database connection was lost: {0}")]
+    Lost(Error),
     /// The database is away, or cannot do this now.
     #[error("{0}")]
     Unavailable(Error),
@@ -30,17 +36,44 @@ impl Fault {
 
     /// Judges an error from a query.
     pub(super) fn querying(error: Error) -> Self {
-        let unavailable = match &error {
-            Error::Database(cause) => cause.code().is_some_and(|code| is_passing(&code)),
-            Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::WorkerCrashed => true,
-            _ => false,
+        let code = match &error {
+            Error::Database(cause) => cause.code().map(|code| code.into_owned()),
+            Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::WorkerCrashed => {
+                return Self::Lost(error);
+            }
+            _ => None,
         };
-        if unavailable {
-            Self::Unavailable(error)
-        } else {
-            Self::Broken(error)
+        match code.as_deref() {
+            Some(code) if ends_the_session(code) => Self::Lost(error),
+            Some(code) if is_passing(code) => Self::Unavailable(error),
+            _ => Self::Broken(error),
         }
     }
+
+    /// Tells whether a statement may have been carried out all the same.
+    #[must_use]
+    pub fn leaves_open(&self) -> bool {
+        matches!(self, Self::Unanswered | Self::Lost(_))
+    }
+
+    /// Tells whether it was the statement that Postgres gave up, and the connection is as good as before.
+    pub(super) fn spares_the_connection(&self) -> bool {
+        match self {
+            Self::Broken(_) => true,
+            Self::Unavailable(Error::Database(cause)) => cause
+                .code()
+                .is_some_and(|code| SPARING.contains(&code.as_ref())),
+            _ => false,
+        }
+    }
+}
+
+/// Lock timeout, statement timeout, disk full, serialization failure, deadlock.
+const SPARING: [&str; 5] = ["55P03", "57014", "53100", "40001", "40P01"];
+
+/// Tells whether Postgres ended the session with it: by then the transaction may have been committed.
+fn ends_the_session(code: &str) -> bool {
+    ["57P01", "57P02", "57P05", "25P03"].contains(&code) || code.starts_with("08")
 }
 
 /// Tells by its SQLSTATE whether an error can pass by itself, the query being right.
@@ -72,7 +105,7 @@ mod tests {
     #[test]
     fn a_lost_connection_is_unavailable_and_a_wrong_row_is_broken() {
         let lost = Error::Io(std::io::ErrorKind::ConnectionReset.into());
-        assert!(matches!(Fault::querying(lost), Fault::Unavailable(_)));
+        assert!(Fault::querying(lost).leaves_open());
         assert!(matches!(
             Fault::querying(Error::RowNotFound),
             Fault::Broken(_)

@@ -7,6 +7,7 @@ mod fault;
 mod lease;
 mod meters;
 mod pool;
+mod purge;
 mod start;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use lease::Lease;
 
 pub use fault::Fault;
 pub use meters::Meters;
+pub use purge::{keep_purged, purge};
 pub use start::{NotReady, latest_migration, prepare, prepared};
 
 /// The time that all database work of one request may take: waiting for a connection and every query.
@@ -111,8 +113,14 @@ impl Database {
                 .map_err(Fault::connecting)?,
         );
         let done = timeout_at(deadline, task(lease.connection())).await;
-        let result = done.map_err(|_| Fault::TimedOut)?.map_err(Fault::querying);
-        if !matches!(result, Err(Fault::Unavailable(_))) {
+        let result = done
+            .map_err(|_| Fault::Unanswered)?
+            .map_err(Fault::querying);
+        if result
+            .as_ref()
+            .err()
+            .is_none_or(Fault::spares_the_connection)
+        {
             lease.give_back();
         }
         result

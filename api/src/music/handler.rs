@@ -5,12 +5,13 @@
 
 use axum::Extension;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
-use http::{Method, StatusCode};
+use axum::response::Response;
+use http::{HeaderMap, Method};
 
 use super::draft::{Change, Draft};
 use super::id::Id;
 use super::list::{Asked, Links, respond};
+use super::order::{Order, Write};
 use super::{metadata, store};
 use crate::auth::Caller;
 use crate::endpoint::{Endpoint, reply};
@@ -18,6 +19,7 @@ use crate::error::Error;
 use crate::root;
 use crate::router::App;
 use crate::sent::Sent;
+use crate::terms::Terms;
 
 /// `GET /api/music/`: the whole list, by id, or what the query asks of it.
 pub async fn list(State(app): State<App>, request: Request) -> Result<Response, Error> {
@@ -28,51 +30,74 @@ pub async fn list(State(app): State<App>, request: Request) -> Result<Response, 
 }
 
 /// `POST /api/music/`: a new music.
-pub async fn create(State(app): State<App>, sent: Sent) -> Result<Response, Error> {
-    let draft = Draft::from_sent(&sent)?;
-    let music = app
-        .database()
-        .work()
-        .run(|connection| Box::pin(store::insert(connection, draft)))
-        .await?;
-    Ok((StatusCode::CREATED, reply(&music)).into_response())
+pub async fn create(State(app): State<App>, terms: Terms, sent: Sent) -> Result<Response, Error> {
+    let write = Write::Insert(Draft::from_sent(&sent)?);
+    Order::new(write, terms, sent.bytes())
+        .carry_out(app.database())
+        .await
 }
 
-/// `GET /api/music/{id}/`: one music.
-pub async fn read(State(app): State<App>, Id(id): Id) -> Result<Response, Error> {
+/// `GET /api/music/{id}/`: one music, unless the client has it as it is.
+pub async fn read(
+    State(app): State<App>,
+    Id(id): Id,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
     let id = id?;
     let music = app
         .database()
         .work()
         .run(move |connection| Box::pin(store::find(connection, id)))
         .await?;
-    music.map(|music| reply(&music)).ok_or(Error::NoMusic)
+    music
+        .map(|music| music.show(&headers))
+        .ok_or(Error::NoMusic)
 }
 
 /// `PUT /api/music/{id}/`: another content for one music.
-pub async fn replace(State(app): State<App>, Id(id): Id, sent: Sent) -> Result<Response, Error> {
-    let change = Draft::from_sent(&sent).map(|Draft { song, singer }| Change {
-        song: Some(song),
-        singer: Some(singer),
+pub async fn replace(
+    State(app): State<App>,
+    terms: Terms,
+    Id(id): Id,
+    sent: Sent,
+) -> Result<Response, Error> {
+    let id = id?;
+    let write = Draft::from_sent(&sent).map(|Draft { song, singer }| {
+        let change = Change {
+            song: Some(song),
+            singer: Some(singer),
+        };
+        Write::Replace(id, change)
     });
-    update(&app, id?, change).await
+    update(&app, id, write, terms, &sent).await
 }
 
 /// `PATCH /api/music/{id}/`: another content for a part of one music.
-pub async fn change(State(app): State<App>, Id(id): Id, sent: Sent) -> Result<Response, Error> {
-    update(&app, id?, Change::from_sent(&sent)).await
+pub async fn change(
+    State(app): State<App>,
+    terms: Terms,
+    Id(id): Id,
+    sent: Sent,
+) -> Result<Response, Error> {
+    let id = id?;
+    let write = Change::from_sent(&sent).map(|change| Write::Change(id, change));
+    update(&app, id, write, terms, &sent).await
 }
 
-async fn update(app: &App, id: i64, change: Result<Change, Error>) -> Result<Response, Error> {
-    let mut work = app.database().work();
-    match change {
-        Ok(change) => {
-            let music = work
-                .run(move |connection| Box::pin(store::update(connection, id, change)))
-                .await?;
-            music.map(|music| reply(&music)).ok_or(Error::NoMusic)
+async fn update(
+    app: &App,
+    id: i64,
+    write: Result<Write, Error>,
+    terms: Terms,
+    sent: &Sent,
+) -> Result<Response, Error> {
+    match write {
+        Ok(write) => {
+            let order = Order::new(write, terms, sent.bytes());
+            order.carry_out(app.database()).await
         }
         Err(refusal) => {
+            let mut work = app.database().work();
             let exists = work
                 .run(move |connection| Box::pin(store::exists(connection, id)))
                 .await?;
@@ -82,18 +107,10 @@ async fn update(app: &App, id: i64, change: Result<Change, Error>) -> Result<Res
 }
 
 /// `DELETE /api/music/{id}/`: no more of it. A body is not looked at.
-pub async fn delete(State(app): State<App>, Id(id): Id) -> Result<StatusCode, Error> {
-    let id = id?;
-    let deleted = app
-        .database()
-        .work()
-        .run(move |connection| Box::pin(store::delete(connection, id)))
-        .await?;
-    if deleted {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(Error::NoMusic)
-    }
+pub async fn delete(State(app): State<App>, terms: Terms, Id(id): Id) -> Result<Response, Error> {
+    Order::new(Write::Delete(id?), terms, b"")
+        .carry_out(app.database())
+        .await
 }
 
 /// `GET /api/music/{id}/detail/`: who sings what.

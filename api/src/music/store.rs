@@ -4,9 +4,12 @@
 
 use serde::Serialize;
 use sqlx::{PgConnection, Result};
+use time::OffsetDateTime;
 
+use super::current::Current;
 use super::draft::{Change, Draft};
 use super::row::Music;
+use crate::terms::Condition;
 
 /// How many rows a page of the list holds at most.
 pub(super) const PAGE_ROWS: usize = 1000;
@@ -49,11 +52,12 @@ pub(super) async fn page(
 }
 
 /// Returns one music.
-pub(super) async fn find(connection: &mut PgConnection, id: i64) -> Result<Option<Music>> {
+pub(super) async fn find(connection: &mut PgConnection, id: i64) -> Result<Option<Current>> {
     sqlx::query_as!(
-        Music,
+        Current,
         r#"select id, song, singer, last_modify_date, created,
-                  floor(extract(epoch from now() - created) / 86400)::bigint as "days_since_created!"
+                  floor(extract(epoch from now() - created) / 86400)::bigint as "days_since_created!",
+                  music_version(xmin, last_modify_date) as "version!"
            from music where id = $1"#,
         id,
     )
@@ -87,45 +91,75 @@ pub(super) async fn singers(connection: &mut PgConnection) -> Result<Vec<String>
     .await
 }
 
-/// Writes a new music.
-pub(super) async fn insert(connection: &mut PgConnection, draft: Draft) -> Result<Music> {
+/// Writes a new music; `None` if the deadline has passed.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    draft: &Draft,
+    deadline: OffsetDateTime,
+) -> Result<Option<Current>> {
     sqlx::query_as!(
-        Music,
-        r#"insert into music (song, singer) values ($1, $2)
+        Current,
+        r#"insert into music (song, singer) select $1, $2 where clock_timestamp() < $3
            returning id, song, singer, last_modify_date, created,
-                     floor(extract(epoch from now() - created) / 86400)::bigint as "days_since_created!""#,
+                     floor(extract(epoch from now() - created) / 86400)::bigint as "days_since_created!",
+                     music_version(xmin, last_modify_date) as "version!""#,
         draft.song,
         draft.singer,
-    )
-    .fetch_one(connection)
-    .await
-}
-
-/// Changes what there is of `change`; the time of the change moves in any case.
-pub(super) async fn update(
-    connection: &mut PgConnection,
-    id: i64,
-    change: Change,
-) -> Result<Option<Music>> {
-    sqlx::query_as!(
-        Music,
-        r#"update music
-           set song = coalesce($2, song), singer = coalesce($3, singer), last_modify_date = now()
-           where id = $1
-           returning id, song, singer, last_modify_date, created,
-                     floor(extract(epoch from now() - created) / 86400)::bigint as "days_since_created!""#,
-        id,
-        change.song,
-        change.singer,
+        deadline,
     )
     .fetch_optional(connection)
     .await
 }
 
-/// Deletes a music; `false` if there was none.
-pub(super) async fn delete(connection: &mut PgConnection, id: i64) -> Result<bool> {
-    let done = sqlx::query!("delete from music where id = $1", id)
-        .execute(connection)
-        .await?;
+/// Changes what there is of `change`; the time of the change moves in any case.
+///
+/// `None` if there is no such music, or it is not in the right state, or the deadline has passed.
+pub(super) async fn update(
+    connection: &mut PgConnection,
+    id: i64,
+    change: &Change,
+    condition: &Condition,
+    deadline: OffsetDateTime,
+) -> Result<Option<Current>> {
+    sqlx::query_as!(
+        Current,
+        r#"update music
+           set song = coalesce($2, song), singer = coalesce($3, singer), last_modify_date = now()
+           where id = $1 and clock_timestamp() < $6
+               and ($4::text[] is null or music_version(xmin, last_modify_date) = any($4))
+               and ($5::text[] is null or music_version(xmin, last_modify_date) <> all($5))
+           returning id, song, singer, last_modify_date, created,
+                     floor(extract(epoch from now() - created) / 86400)::bigint as "days_since_created!",
+                     music_version(xmin, last_modify_date) as "version!""#,
+        id,
+        change.song,
+        change.singer,
+        condition.only.as_deref(),
+        condition.unless.as_deref(),
+        deadline,
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// Deletes a music; `false` if there was none, or it is not in the right state, or the deadline has passed.
+pub(super) async fn delete(
+    connection: &mut PgConnection,
+    id: i64,
+    condition: &Condition,
+    deadline: OffsetDateTime,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        r#"delete from music
+           where id = $1 and clock_timestamp() < $4
+               and ($2::text[] is null or music_version(xmin, last_modify_date) = any($2))
+               and ($3::text[] is null or music_version(xmin, last_modify_date) <> all($3))"#,
+        id,
+        condition.only.as_deref(),
+        condition.unless.as_deref(),
+        deadline,
+    )
+    .execute(connection)
+    .await?;
     Ok(done.rows_affected() > 0)
 }

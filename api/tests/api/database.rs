@@ -10,11 +10,11 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use tokio::time::Instant;
 
 use crate::relay::Relay;
-use crate::support::{Answer, Api, NAME, Setup, eventually};
+use crate::support::{Answer, Api, NAME, Setup, eventually, request};
 
 const IN_TIME: Duration = Duration::from_secs(2);
 
-fn is_unavailable(answer: &Answer) {
+pub(crate) fn is_unavailable(answer: &Answer) {
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
     assert_eq!(answer.header("retry-after"), "1");
     assert_eq!(answer.header("x-lb-cause"), "database");
@@ -184,6 +184,27 @@ async fn a_lock_is_not_waited_for_long(_: PgPoolOptions, database: PgConnectOpti
         .await
         .unwrap();
     assert!(works(&api).await);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_statement_that_takes_too_long_is_given_up_by_postgres(
+    pool: PgPoolOptions,
+    database: PgConnectOptions,
+) {
+    let pool = pool.connect_with(database.clone()).await.unwrap();
+    let slow = "create function sleep() returns trigger language plpgsql as
+                    $$ begin perform pg_sleep(30); return new; end $$;
+                create trigger sleep before insert on music for each row execute function sleep()";
+    sqlx::raw_sql(slow).execute(&pool).await.unwrap();
+    let api = Api::start(&database).await;
+    for headers in [&[][..], &[("idempotency-key", "k")]] {
+        let headers = [&[("content-type", "application/json")], headers].concat();
+        let body = r#"{"song":"s","singer":"x"}"#;
+        let answer = api.send(request(Method::POST, "/api/music/", &headers, body));
+        // Postgres says so itself: it is certain that nothing was written.
+        is_unavailable(&answer.await);
+    }
+    assert_eq!(api.get("/api/music/").await.text(), "[]");
 }
 
 #[sqlx::test(migrations = "../migrations")]

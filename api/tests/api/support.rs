@@ -229,11 +229,19 @@ impl Answer {
 }
 
 /// Asks again and again until `condition` holds.
-pub(crate) async fn eventually<F>(what: &str, mut condition: impl FnMut() -> F)
+pub(crate) async fn eventually<F>(what: &str, condition: impl FnMut() -> F)
 where
     F: Future<Output = bool>,
 {
-    let deadline = Instant::now() + PATIENCE;
+    within(PATIENCE, what, condition).await;
+}
+
+/// Asks again and again until `condition` holds, for what may take longer than anything else.
+pub(crate) async fn within<F>(limit: Duration, what: &str, mut condition: impl FnMut() -> F)
+where
+    F: Future<Output = bool>,
+{
+    let deadline = Instant::now() + limit;
     while !condition().await {
         assert!(Instant::now() < deadline, "in vain waited for: {what}");
         sleep(Duration::from_millis(20)).await;

@@ -43,7 +43,11 @@ async fn plan(connection: &mut PgConnection, window: &Window<'_>) -> String {
 async fn a_page_is_read_from_an_index(pool: PgPoolOptions, database: PgConnectOptions) {
     let pool = filled(pool, database).await;
     let mut connection = pool.acquire().await.unwrap();
-    let music = store::find(&mut connection, 50_000).await.unwrap().unwrap();
+    let music = store::find(&mut connection, 50_000)
+        .await
+        .unwrap()
+        .unwrap()
+        .into_music();
     for (query, index) in [
         ("ordering=id", "music_pkey"),
         ("ordering=-id", "music_pkey"),
