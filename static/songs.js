@@ -81,6 +81,11 @@ function refused({ status, text }) {
     .map(([, messages]) => sentence(messages));
   const hasFieldError = FIELDS.some((name) => name in errors);
   const fallback = hasFieldError ? "Not added." : `Not added: ${reason(status)}`;
+  if (status === 403) {
+    showOutcome(`Not added: ${other.join(" ") || reason(status)} Please sign in first.`, true);
+    byId("sign-in").focus();
+    return;
+  }
   showOutcome(other.length > 0 ? `Not added: ${other.join(" ")}` : fallback, true);
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use http::Uri;
 
+use crate::probe::authorization::Credentials;
 use crate::probe::scenario::tasks::Wanted;
 
 /// The whole stack as plain processes on one machine: Postgres, the API instances and the proxy.
@@ -92,6 +93,10 @@ pub struct UpOptions {
         value_name = "URL"
     )]
     pub database_url: Option<String>,
+    /// Password of the account `admin` of a new database, in a file; by default a random one, which
+    /// `stack probe` finds too
+    #[arg(long, value_name = "FILE")]
+    pub admin_password_file: Option<PathBuf>,
     /// Folder of the page and its files; by default the repository's `static`
     #[arg(long = "static", value_name = "FOLDER")]
     pub static_folder: Option<PathBuf>,
@@ -106,6 +111,9 @@ pub struct ProbeOptions {
     /// Requests per second: 200, or what a scenario is measured with
     #[arg(long, value_parser = rate)]
     pub rate: Option<f64>,
+    /// Who sends them.
+    #[command(flatten)]
+    pub credentials: Credentials,
     /// For how long
     #[arg(long = "for", default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub duration: Duration,

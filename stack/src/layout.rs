@@ -115,6 +115,11 @@ impl Layout {
         self.dir.join("proxy.toml")
     }
 
+    /// The password of the first account, beside the database that knows it.
+    pub fn admin_password(&self) -> PathBuf {
+        self.data.with_file_name("admin_password")
+    }
+
     /// Takes the stack's lock; it is free again when the file is closed, however the process ends.
     pub fn lock(&self) -> Result<File, Fault> {
         let path = self.dir.join("lock");

@@ -18,6 +18,7 @@
 //! It depends on `api` and `proxy` only as binaries that lie beside its own.
 
 pub mod admin;
+pub mod admin_password;
 pub mod ask;
 mod check;
 pub mod cli;
@@ -38,6 +39,7 @@ pub mod supervisor;
 pub mod up;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use cli::{Cli, Command};
@@ -60,7 +62,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     let dir = cli.dir;
     let outcome = match cli.command {
         Command::Up(options) => up::up(&dir, &options).await,
-        Command::Probe(options) => return probe_from_terminal(&options).await,
+        Command::Probe(options) => return probe_from_terminal(&dir, &options).await,
         Command::Status { json } => control::request(&dir, &Verb::Status { json }).await,
         Command::Stop { target } => control::request(&dir, &Verb::Stop { target }).await,
         Command::Start { target } => control::request(&dir, &Verb::Start { target }).await,
@@ -77,8 +79,8 @@ pub async fn run(cli: Cli) -> ExitCode {
     }
 }
 
-async fn probe_from_terminal(options: &cli::ProbeOptions) -> ExitCode {
-    match probe::from_terminal(options).await {
+async fn probe_from_terminal(dir: &Path, options: &cli::ProbeOptions) -> ExitCode {
+    match probe::from_terminal(dir, options).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(fault) => failed(&fault),

@@ -11,6 +11,9 @@ pub const DATABASE: &str = "db";
 /// The service of the proxy.
 pub const PROXY: &str = "proxy";
 
+/// The account that the API makes when there is none.
+pub const ADMIN: &str = "admin";
+
 /// The names of the API services: one for each weight, `api`, `api2`, `api3`, …
 pub fn api_services(count: usize) -> Vec<String> {
     (1..=count)
@@ -68,8 +71,8 @@ pub fn database_environment(database: &Database, layout: &Layout) -> Vec<(&'stat
     }
 }
 
-/// Variables of the caller's own that would lead an API instance to another database.
-pub const FOREIGN_DATABASE: [&str; 8] = [
+/// Variables of the caller's own that would lead an API instance to another database or first account.
+pub const FOREIGN: [&str; 11] = [
     "DATABASE_URL",
     "DATABASE_URL_FILE",
     "PGHOST",
@@ -78,6 +81,9 @@ pub const FOREIGN_DATABASE: [&str; 8] = [
     "PGDATABASE",
     "PGPASSWORD",
     "PGPASSWORD_FILE",
+    "ADMIN_USERNAME",
+    "ADMIN_PASSWORD",
+    "API_METRICS_LISTEN",
 ];
 
 /// The programs that are started, all of them found before anything runs.

@@ -6,9 +6,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::User;
 
 use crate::layout::Layout;
-use crate::plan::{
-    Database, FOREIGN_DATABASE, PROXY, Programs, database_environment, instance_name,
-};
+use crate::plan::{ADMIN, Database, FOREIGN, PROXY, Programs, database_environment, instance_name};
 use crate::postgres::{self, Installation};
 use crate::process::Recipe;
 
@@ -58,8 +56,13 @@ impl Recipes {
         environment.extend([
             ("INSTANCE_NAME", name.clone()),
             ("API_LISTEN", format!("unix:{}", socket.display())),
-            // As in the compose file: everybody may add a song here.
-            ("API_PERMISSION", "open".to_owned()),
+            // As in the compose file: who is signed in may add a song.
+            ("API_PERMISSION", "read-only".to_owned()),
+            ("ADMIN_USERNAME", ADMIN.to_owned()),
+            (
+                "ADMIN_PASSWORD_FILE",
+                self.layout.admin_password().display().to_string(),
+            ),
         ]);
         environment.extend(self.log_format());
         Recipe {
@@ -67,7 +70,7 @@ impl Recipes {
             program: self.programs.api.clone(),
             arguments: vec!["serve".into()],
             environment,
-            hidden: &FOREIGN_DATABASE,
+            hidden: &FOREIGN,
             user: None,
             stop_signal: Signal::SIGTERM,
             family: None,

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 
 use crate::Fault;
+use crate::admin_password;
 use crate::ask::{Address, get};
 use crate::check::{Checked, check};
 use crate::cli::UpOptions;
@@ -16,7 +17,7 @@ use crate::control;
 use crate::end::End;
 use crate::layout::Layout;
 use crate::logs::Logs;
-use crate::plan::{DATABASE, api_services, browser_url, reachable};
+use crate::plan::{ADMIN, DATABASE, api_services, browser_url, reachable};
 use crate::postgres::{self, Installation};
 use crate::process::in_path;
 use crate::proxy_config::{Pool, proxy_toml};
@@ -119,6 +120,7 @@ async fn start(
     if let Some(remark) = layout.remark() {
         logs.say(&remark);
     }
+    admin_password::make(layout, options.admin_password_file.as_deref()).await?;
     let services = api_services(options.weights.len());
     make_socket_folders(layout, &services).await?;
     write_proxy_config(checked, options, &services).await?;
@@ -136,6 +138,11 @@ async fn start(
             let seconds = UNTIL_READY.as_secs();
             Err(Fault::new(format!("not ready after {seconds} s")))
         })?;
+    let password = layout.admin_password();
+    logs.say(&format!(
+        "to add music, sign in as {ADMIN}; the password is in {}",
+        password.display()
+    ));
     logs.say_plainly(&format!("ready: {}", browser_url(options.listen)));
     Ok(())
 }

@@ -10,6 +10,7 @@ use hyper_util::client::legacy::{Client as Pooled, Error};
 use hyper_util::rt::TokioExecutor;
 
 use super::Settings;
+use super::authorization::Authorization;
 use super::outcome::Reply;
 use crate::Fault;
 
@@ -19,6 +20,7 @@ pub(super) struct Client {
     pooled: Pooled<HttpConnector, Full<Bytes>>,
     base: String,
     timeout: Duration,
+    authorization: Option<Authorization>,
 }
 
 /// The end of one request, with what an answer held.
@@ -48,6 +50,7 @@ impl Client {
             pooled: builder.build(connector),
             base: format!("http://{authority}"),
             timeout: settings.timeout,
+            authorization: settings.authorization.clone(),
         })
     }
 
@@ -63,11 +66,17 @@ impl Client {
             return Ended::without_answer(Reply::NotSent);
         };
         let mut request = Request::new(Full::new(body.clone()));
+        let is_read = method == Method::GET;
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         if !body.is_empty() {
             let json = http::HeaderValue::from_static("application/json");
             request.headers_mut().insert("content-type", json);
+        }
+        // Reading is open to all; who reads shows nothing, as a browser would.
+        if let Some(authorization) = self.authorization.as_ref().filter(|_| !is_read) {
+            let headers = request.headers_mut();
+            headers.insert(http::header::AUTHORIZATION, authorization.header());
         }
         let (head, body) = match self.pooled.request(request).await {
             Ok(response) => response.into_parts(),

@@ -3,12 +3,14 @@
 //! Open loop: request N is sent at its own moment, however late earlier answers are, and its
 //! latency counts from that moment. So a stall shows as what it is for clients, not as a pause.
 //!
+//! - `authorization` is how it is let in to write
 //! - `load` sends on time, `client` sends one request, `outcome` judges one answer (pure)
 //! - `songs` adds nothing to the database that it does not read back and remove
 //! - `report` counts (pure), `table` shows
 //! - [`scenario`]: a probe beside an event, measured against the figures that the event must keep
 //! - [`walk`]: a random order of events (pure)
 
+pub mod authorization;
 mod client;
 mod load;
 mod outcome;
@@ -20,12 +22,14 @@ pub mod walk;
 
 use std::io::Write;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use http::Uri;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+pub use authorization::Authorization;
 pub use outcome::{Outcome, Sample, Sent};
 pub use report::{Report, Writes};
 pub use table::Second;
@@ -55,11 +59,14 @@ pub struct Settings {
     pub timeout: Duration,
     /// Whether the songs stay.
     pub keep: bool,
+    /// How to be let in; `None`: as anybody.
+    pub authorization: Option<Authorization>,
 }
 
-impl From<&ProbeOptions> for Settings {
-    fn from(options: &ProbeOptions) -> Self {
+impl Settings {
+    fn new(options: &ProbeOptions, authorization: Option<Authorization>) -> Self {
         Self {
+            authorization,
             url: options.url.clone(),
             rate: options.rate.unwrap_or(USUAL_RATE),
             post: options.post,
@@ -133,9 +140,9 @@ async fn probe(
 }
 
 /// Does what a person asks for, and tells whether everything was as it should be.
-pub async fn from_terminal(options: &ProbeOptions) -> Result<bool, Fault> {
+pub async fn from_terminal(dir: &Path, options: &ProbeOptions) -> Result<bool, Fault> {
     if !options.wanted.is_any() {
-        return Ok(one(options).await?.is_clean());
+        return Ok(one(dir, options).await?.is_clean());
     }
     let mut wanted = options.wanted.clone();
     wanted.load = options.rate.map(|rate| scenario::Load {
@@ -148,14 +155,16 @@ pub async fn from_terminal(options: &ProbeOptions) -> Result<bool, Fault> {
 }
 
 /// Runs a probe for a person: a line for each second, and a table at the end.
-async fn one(options: &ProbeOptions) -> Result<Report, Fault> {
+async fn one(dir: &Path, options: &ProbeOptions) -> Result<Report, Fault> {
     if !options.anywhere && !is_this_machine(&options.url) {
         return Err(Fault::new(format!(
             "{} is not this machine; a load test of somebody else's needs --anywhere",
             options.url
         )));
     }
-    let running = start(options.into(), |second| print(&second.to_string()));
+    let authorization = options.credentials.authorization(dir).await?;
+    let settings = Settings::new(options, authorization);
+    let running = start(settings, |second| print(&second.to_string()));
     tokio::select! {
         () = tokio::time::sleep(options.duration) => {}
         _ = tokio::signal::ctrl_c() => {}

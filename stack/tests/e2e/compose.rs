@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use stack::probe::Authorization;
 use stack::probe::scenario::{self, Stage};
 
 use crate::driver::{Call, Driver, Verb, must, root};
@@ -109,6 +110,12 @@ impl Driver for Compose {
             let _ = self.compose(&["unpause", service]).output();
         }
         self.scale("api", 1);
+    }
+
+    fn authorization(&self) -> Authorization {
+        let file = root().join("secrets/admin_password");
+        let password = must(Command::new("cat").arg(file));
+        Authorization::basic("admin", &password).unwrap()
     }
 
     fn log(&self) -> String {

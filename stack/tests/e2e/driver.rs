@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use stack::probe::Authorization;
 use stack::probe::scenario::Stage;
 
 /// The two ways.
@@ -47,6 +48,8 @@ pub(crate) trait Driver: Send + Sync {
     fn rollout(&self);
     /// Puts a stack right that a failed scenario left behind; what is right already is no fault.
     fn restore(&self);
+    /// How the administrator is let in.
+    fn authorization(&self) -> Authorization;
     /// Everything that was logged so far.
     fn log(&self) -> String;
     /// One line for each process of `service`, another one after every restart.

@@ -72,8 +72,9 @@ impl HalfPost {
         let body = json!({ "song": song, "singer": "e2e" }).to_string();
         let (now, later) = body.split_at(body.len() / 2);
         let head = format!(
-            "POST /api/music/ HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            "POST /api/music/ HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nAuthorization: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             world.address,
+            world.authorization().header().to_str().unwrap(),
             body.len()
         );
         let mut stream = TcpStream::connect(world.address).unwrap();

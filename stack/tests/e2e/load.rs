@@ -27,6 +27,7 @@ impl World {
             slow: SECOND,
             timeout: Duration::from_secs(35),
             keep: false,
+            authorization: Some(self.authorization()),
         };
         let seconds = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&seconds);

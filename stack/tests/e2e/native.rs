@@ -9,6 +9,7 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 use stack::ask::{Address, get};
+use stack::probe::Authorization;
 use stack::probe::scenario::{self, Stage};
 use tempfile::TempDir;
 
@@ -162,6 +163,12 @@ impl Driver for Native {
             }
         }
         self.scale("api", 1);
+    }
+
+    fn authorization(&self) -> Authorization {
+        let dir = self.dir();
+        let found = self.clock.block_on(Authorization::of_stack(&dir));
+        found.unwrap().unwrap()
     }
 
     fn log(&self) -> String {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 use stack::ask::{Address, Answer, NoAnswer, ask, get, request};
+use stack::probe::Authorization;
 use stack::probe::scenario::Stage;
 use tokio::runtime::Runtime;
 
@@ -136,6 +137,11 @@ impl World {
         self.driver.rollout();
     }
 
+    /// How the administrator is let in.
+    pub(crate) fn authorization(&self) -> Authorization {
+        self.driver.authorization()
+    }
+
     pub(crate) fn log(&self) -> String {
         self.driver.log()
     }
@@ -209,7 +215,12 @@ impl World {
         accept: Option<&str>,
     ) -> Result<Answer, NoAnswer> {
         let address = Address::Tcp(self.address);
+        let is_write = method != Method::GET;
         let mut request = request(method, &address, path, body).unwrap();
+        if is_write {
+            let authorization = self.authorization().header();
+            request.headers_mut().insert("authorization", authorization);
+        }
         if let Some(accept) = accept {
             let accept = http::HeaderValue::from_str(accept).unwrap();
             request.headers_mut().insert("accept", accept);

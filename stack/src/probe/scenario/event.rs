@@ -69,7 +69,11 @@ pub(super) async fn on_stage_through(
     load: Load,
     lengths: &Lengths,
 ) -> Result<Run, Fault> {
-    let probe = probe::start(settings(super::url(listen), load), |_| {});
+    let settings = Settings {
+        authorization: stage.authorization().await?,
+        ..settings(super::url(listen), load)
+    };
+    let probe = probe::start(settings, |_| {});
     let outcome = strike(stage, listen, row, load, lengths).await;
     // What is under way is waited for, whatever has become of the event.
     let account = probe.account().await;
@@ -88,6 +92,7 @@ pub(super) fn settings(url: http::Uri, load: Load) -> Settings {
         slow: Duration::from_secs(1),
         timeout: Duration::from_secs(35),
         keep: false,
+        authorization: None,
     }
 }
 

@@ -11,6 +11,7 @@ use super::row::Place;
 use crate::Fault;
 use crate::admin::reload;
 use crate::ask::{Address, get};
+use crate::probe::Authorization;
 
 /// How often is looked whether something has come about.
 const LOOK: Duration = Duration::from_millis(5);
@@ -57,6 +58,17 @@ impl Stage {
         match self {
             Self::Native(native) => native.listen,
             Self::Compose(compose) => compose.listen,
+        }
+    }
+
+    /// How to be let in to write.
+    pub async fn authorization(&self) -> Result<Option<Authorization>, Fault> {
+        match self {
+            Self::Native(native) => Authorization::of_stack(&native.dir).await,
+            Self::Compose(compose) => {
+                let file = compose.repository.join("secrets/admin_password");
+                Authorization::admin(&file).await.map(Some)
+            }
         }
     }
 
