@@ -1,5 +1,6 @@
 //! How a probe is let in to write: by a token, or by a name and a password.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -15,8 +16,8 @@ use crate::plan::ADMIN;
 #[derive(Debug, Clone)]
 pub struct Authorization(HeaderValue);
 
-/// Who sends the requests of a probe.
-#[derive(Debug, Clone, Default, Args)]
+/// Who sends the requests of a probe. Its `Debug` shows no secret.
+#[derive(Clone, Default, Args)]
 pub struct Credentials {
     /// Write as the owner of this token, which `api token USER` makes
     #[arg(long, env = "STACK_TOKEN", hide_env_values = true)]
@@ -33,6 +34,14 @@ pub struct Credentials {
     /// Write as `admin`, by the password in this file; by default the one that `stack up` left
     #[arg(long, value_name = "FILE", conflicts_with_all = ["token", "user"])]
     pub password_file: Option<PathBuf>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Credentials")
+            .finish_non_exhaustive()
+    }
 }
 
 impl Credentials {
@@ -113,6 +122,7 @@ mod tests {
             token: Some("abc".into()),
             ..Credentials::default()
         };
+        assert!(!format!("{token:?}").contains("abc"), "{token:?}");
         let found = token.authorization(folder.path()).await.unwrap().unwrap();
         assert_eq!(found.header(), "Token abc");
         assert!(!format!("{found:?}").contains("abc"), "{found:?}");

@@ -9,6 +9,7 @@
     reason = "what cannot be unwrapped here is a failed test"
 )]
 
+mod accounts;
 mod answers;
 mod compose;
 mod data;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
     for (subject, scenarios) in [
         ("split", split::SCENARIOS),
         ("answers", answers::SCENARIOS),
+        ("accounts", accounts::SCENARIOS),
         ("raw", raw::SCENARIOS),
         ("failover", failover::SCENARIOS),
         ("in_flight", in_flight::SCENARIOS),
