@@ -15,6 +15,7 @@
 pub mod access_log;
 pub mod admin;
 pub mod balance;
+pub mod certificate;
 pub mod cli;
 pub mod clients;
 pub mod config;

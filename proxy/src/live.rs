@@ -27,6 +27,8 @@ pub struct Live {
     pub clients: Clients,
     /// The file with the token for changes through the admin listener.
     pub admin_token_file: Option<PathBuf>,
+    /// The port over TLS to which clients of the plain ones are sent, if they are.
+    pub redirect: Option<u16>,
     /// All upstreams, in the order of the file.
     pub upstreams: Vec<Arc<Upstream>>,
 }
@@ -63,6 +65,11 @@ impl Live {
             routes: routes(config, &upstreams)?,
             clients: config.clients.clone(),
             admin_token_file: config.admin_token_file.clone(),
+            redirect: config
+                .tls
+                .as_ref()
+                .filter(|tls| tls.redirect)
+                .map(|tls| tls.listen.port()),
             upstreams,
         })
     }

@@ -36,6 +36,8 @@ pub enum Failure {
     FileMethod,
     /// The disk does not give the file.
     FileUnavailable,
+    /// The client names no host under which it could come over TLS.
+    OnlyHttps,
     /// The route takes no `WebSocket`s.
     NoWebSocket,
     /// The body is larger than its route allows.
@@ -69,7 +71,7 @@ impl Failure {
             Self::BadPath | Self::MalformedBody => StatusCode::BAD_REQUEST,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::FileMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NoWebSocket => StatusCode::FORBIDDEN,
+            Self::NoWebSocket | Self::OnlyHttps => StatusCode::FORBIDDEN,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ClientSilent => StatusCode::REQUEST_TIMEOUT,
             Self::ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
@@ -95,6 +97,7 @@ impl Failure {
             Self::PreconditionFailed => "A precondition of the request does not hold.",
             Self::FileMethod => "Files answer GET and HEAD only.",
             Self::FileUnavailable => "The file cannot be read at the moment.",
+            Self::OnlyHttps => "This address is served over https only.",
             Self::NoWebSocket => "This address takes no WebSockets.",
             Self::BodyTooLarge => "The body is too large for this address.",
             Self::MalformedBody => "The body is malformed.",
@@ -132,6 +135,11 @@ impl Page {
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         self.header.status
+    }
+
+    /// Its header, for what depends on the connection.
+    pub fn header_mut(&mut self) -> &mut ResponseHeader {
+        &mut self.header
     }
 
     /// The length of its body in bytes.
@@ -186,6 +194,21 @@ pub fn failure_page(failure: Failure, html: bool, request_id: &str) -> Result<Pa
     Ok(Page {
         header,
         body: body.into(),
+    })
+}
+
+/// Makes the answer that sends a client to the same target over TLS; its method stays (308).
+pub fn https_page(host: &str, port: u16, target: &str, request_id: &str) -> Result<Page> {
+    let port = match port {
+        443 => String::new(),
+        port => format!(":{port}"),
+    };
+    let mut header = own_header(StatusCode::PERMANENT_REDIRECT, request_id)?;
+    header.insert_header(header::LOCATION, format!("https://{host}{port}{target}"))?;
+    header.insert_header(header::CONTENT_LENGTH, 0)?;
+    Ok(Page {
+        header,
+        body: Bytes::new(),
     })
 }
 

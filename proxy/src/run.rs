@@ -141,9 +141,11 @@ fn announce(sockets: &Sockets) {
         let words: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         words.join(", ")
     };
+    let secure = sockets.secure_address().map(|address| list(&[address]));
     let admin = sockets.admin_address().map(|address| list(&[address]));
     tracing::info!(
         listen = list(&sockets.addresses()),
+        tls = secure.as_deref().unwrap_or("off"),
         admin = admin.as_deref().unwrap_or("off"),
         "serving"
     );

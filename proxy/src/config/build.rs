@@ -35,8 +35,8 @@ pub(super) fn config(raw: Raw, source: &Source<'_>, file: &Path) -> Result<Confi
         routes,
         upstreams,
     } = raw;
-    faults.take(tls);
     let listen = listeners(listen, &mut faults);
+    let tls = super::tls::tls(tls, &listen, file, &mut faults);
     let names: Vec<_> = upstreams.keys().cloned().map(Spanned::into_inner).collect();
     let scope = routes::Scope {
         upstreams: &names,
@@ -47,6 +47,7 @@ pub(super) fn config(raw: Raw, source: &Source<'_>, file: &Path) -> Result<Confi
         admin: admin_listener(admin, &listen, &mut faults),
         admin_token_file: token_file(admin_token_file, file, &mut faults),
         listen,
+        tls,
         threads: faults
             .take(threads)
             .and_then(|threads| NonZeroUsize::new(usize::try_from(threads).ok()?))
@@ -175,8 +176,10 @@ fn token_file(
     Some(file)
 }
 
+/// Refuses an address that another listener has.
+///
 /// Two listeners on one port meet if they have the same address or one of them has all.
-fn refuse_overlap(
+pub(super) fn refuse_overlap(
     address: SocketAddr,
     at: &Range<usize>,
     others: &[SocketAddr],

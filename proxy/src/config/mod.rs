@@ -14,6 +14,7 @@ mod raw;
 mod routes;
 mod setting;
 mod source;
+mod tls;
 mod unbuilt;
 mod units;
 mod upstreams;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::access_log::Destination;
+use crate::certificate::Tls;
 use crate::clients::Clients;
 use crate::files::Rules;
 use crate::idempotency::Idempotency;
@@ -51,6 +53,8 @@ pub struct Config {
     /// The file with the token for changes through an admin listener that is not loopback. It
     /// held a token when the configuration was read. Default none: no changes there.
     pub admin_token_file: Option<PathBuf>,
+    /// The port for TLS. Default none.
+    pub tls: Option<Tls>,
     /// Worker threads. Default one per core.
     pub threads: NonZeroUsize,
     /// What clients may do and how long they may take.
@@ -93,6 +97,11 @@ pub enum Target {
     },
 }
 
+/// What of the settings under `[tls]` is bound when the proxy starts.
+fn bound(tls: Option<&Tls>) -> Option<(SocketAddr, &Path, &Path)> {
+    tls.map(|tls| (tls.listen, tls.certificate.as_path(), tls.key.as_path()))
+}
+
 impl Config {
     /// Reads a file.
     pub fn load(file: &Path) -> Result<Self, Refused> {
@@ -109,6 +118,7 @@ impl Config {
             ("listen", new.listen != self.listen),
             ("admin", new.admin != self.admin),
             ("threads", new.threads != self.threads),
+            ("tls", bound(new.tls.as_ref()) != bound(self.tls.as_ref())),
         ];
         let faults: Vec<Fault> = frozen
             .into_iter()

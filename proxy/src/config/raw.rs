@@ -16,6 +16,7 @@ use super::setting::{
     AccessLog, CookieName, Flag, Folder, Given, HealthPath, MethodName, Name, NumberUpTo, Period,
     PeriodOrNone, Size, TokenFile, Whole,
 };
+use super::tls::FilePath;
 use super::unbuilt::{NotBuilt, Off, Zero};
 use crate::balance::Key;
 use crate::idempotency::Idempotency;
@@ -32,7 +33,7 @@ pub(super) struct Raw {
     pub(super) threads: Option<Given<Whole<0, 1024>>>,
     #[serde(default)]
     pub(super) clients: RawClients,
-    pub(super) tls: Option<Given<NotBuilt>>,
+    pub(super) tls: Option<Spanned<RawTls>>,
     #[serde(default)]
     pub(super) log: RawLog,
     #[serde(default)]
@@ -52,6 +53,16 @@ pub(super) struct RawClients {
     pub(super) body_timeout: Option<Given<Period>>,
     pub(super) max_connections: Option<Given<Whole<1, 1_000_000>>>,
     pub(super) max_connections_per_address: Option<Given<Zero>>,
+}
+
+/// `[tls]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawTls {
+    pub(super) listen: Option<Given<SocketAddr>>,
+    pub(super) certificate: Option<Given<FilePath>>,
+    pub(super) key: Option<Given<FilePath>>,
+    pub(super) redirect: Option<Given<Flag>>,
 }
 
 /// `[log]`

@@ -59,7 +59,7 @@ enum Arrived {
 
 impl Front {
     /// Serves a connection until one of the two sides ends it.
-    pub async fn serve(&self, stream: Stream, peer: Option<SocketAddr>) {
+    pub async fn serve(&self, stream: Stream, peer: Option<SocketAddr>, is_secure: bool) {
         let client = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
         let mut connection = Box::new(ClientStream::new(stream));
         let mut patience = self.live.load().clients.header_timeout;
@@ -69,6 +69,7 @@ impl Front {
             };
             let arrival = Arrival {
                 client,
+                is_secure,
                 at: first_byte,
             };
             let accepted = match self.read_head(&mut connection, first_byte).await {

@@ -20,6 +20,8 @@ use crate::upstream::{Picked, Settings, Upstream};
 pub struct Arrival {
     /// The client's address.
     pub client: IpAddr,
+    /// Whether it speaks over TLS.
+    pub is_secure: bool,
     /// When the first byte of its head was seen.
     pub at: Instant,
 }
@@ -91,6 +93,7 @@ impl Exchange {
         Self {
             live,
             arrival: Arrival {
+                is_secure: false,
                 client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
                 at: now,
             },

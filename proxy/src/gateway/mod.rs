@@ -98,6 +98,11 @@ impl ProxyHttp for Gateway {
         let host = header.headers.get(header::HOST);
         let host = host.and_then(|value| value.to_str().ok());
         let live = Arc::clone(&exchange.live);
+        if let Some(port) = live.redirect
+            && !passing::is_secure(exchange, &header.headers)
+        {
+            return serving::to_https(session, exchange, port).await;
+        }
         let Some(found) = live.routes.find(host, header.uri.path()) else {
             return serving::refuse(session, exchange, Failure::NoRoute).await;
         };
@@ -215,6 +220,7 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         passing::rewrite_answer(session, answer, exchange)?;
+        harden(answer, exchange)?;
         passing::keep_or_close(session, answer, exchange.keep_alive, self.drain.has_begun());
         Ok(())
     }
@@ -295,5 +301,15 @@ impl ProxyHttp for Gateway {
 /// Makes the page for a failure in the form that the client of a session prefers.
 fn page_for(session: &Session, exchange: &Exchange, failure: Failure) -> Result<respond::Page> {
     let html = respond::prefers_html(&session.req_header().headers);
-    respond::failure_page(failure, html, &exchange.request_id)
+    let mut page = respond::failure_page(failure, html, &exchange.request_id)?;
+    harden(page.header_mut(), exchange)?;
+    Ok(page)
+}
+
+/// Tells a client over TLS to come that way at once, where the others are sent there.
+fn harden(header: &mut ResponseHeader, exchange: &Exchange) -> Result<()> {
+    if exchange.arrival.is_secure && exchange.live.redirect.is_some() {
+        header.insert_header(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000")?;
+    }
+    Ok(())
 }

@@ -60,7 +60,11 @@ pub(super) fn rewrite_request(
         &forward::Client {
             address: exchange.arrival.client,
             is_trusted_proxy: exchange.live.clients.trusts(exchange.arrival.client),
-            scheme: "http",
+            scheme: if exchange.arrival.is_secure {
+                "https"
+            } else {
+                "http"
+            },
             version: session.req_header().version,
         },
         &exchange.request_id,
@@ -197,9 +201,17 @@ fn sticky_cookie(exchange: &Exchange, headers: &HeaderMap) -> Option<String> {
         return None;
     }
     let identity = exchange.current.as_ref()?.server.identity();
-    let clients = &exchange.live.clients;
-    let https = clients.trusts(exchange.arrival.client) && forward::is_https(headers);
-    Some(sticky::set_cookie(name, identity, https))
+    Some(sticky::set_cookie(
+        name,
+        identity,
+        is_secure(exchange, headers),
+    ))
+}
+
+/// Whether the client speaks over TLS, to us or to a proxy before us whose word is believed.
+pub(super) fn is_secure(exchange: &Exchange, headers: &HeaderMap) -> bool {
+    let arrival = &exchange.arrival;
+    arrival.is_secure || exchange.live.clients.trusts(arrival.client) && forward::is_https(headers)
 }
 
 /// Says whether the client's connection is kept after this answer.

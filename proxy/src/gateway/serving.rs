@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use http::header;
+use http::uri::Authority;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::exchange::Exchange;
-use super::{failing, page_for};
+use super::{failing, harden, page_for};
 use crate::balance::NoPick;
 use crate::files::{Outcome, Request, Root};
 use crate::forward;
@@ -30,11 +31,36 @@ pub(super) async fn refuse(
     failure: Failure,
 ) -> Result<bool> {
     exchange.failure = Some(failure);
+    let page = page_for(session, exchange, failure)?;
+    send(session, page).await
+}
+
+/// Sends a client of a plain port to the same address over TLS.
+pub(super) async fn to_https(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    port: u16,
+) -> Result<bool> {
+    let header = session.req_header();
+    let host = header.headers.get(header::HOST);
+    let host = host.and_then(|value| value.to_str().ok()?.trim().parse::<Authority>().ok());
+    let Some(host) = host else {
+        return refuse(session, exchange, Failure::OnlyHttps).await;
+    };
+    let target = header
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    let page = respond::https_page(host.host(), port, target, &exchange.request_id)?;
+    send(session, page).await
+}
+
+/// Writes a page; a body that was not asked for is read on for a while, and the connection closed.
+async fn send(session: &mut Session, page: respond::Page) -> Result<bool> {
     let whole = session.as_downstream_mut().is_body_done();
     if !whole {
         session.set_keepalive(None);
     }
-    let page = page_for(session, exchange, failure)?;
     page.send(session).await.map_err(Error::into_down)?;
     if !whole {
         failing::discard_body(session).await;
@@ -60,7 +86,10 @@ pub(super) async fn file(
         })
         .await;
     match respond::file_header(&outcome, &exchange.request_id)? {
-        Some(header) => send_file(session, header, outcome).await,
+        Some(mut header) => {
+            harden(&mut header, exchange)?;
+            send_file(session, header, outcome).await
+        }
         None => refuse(session, exchange, file_failure(&outcome)).await,
     }
 }

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::StartError;
 use super::slots::Slots;
+use super::tls::Handshakes;
 use crate::drain::{Drain, Phase};
 use crate::front::Front;
 
@@ -28,9 +29,16 @@ const GRACE: Duration = Duration::from_secs(8);
 /// The pause after a failed accept, which mostly means that descriptors have run out.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
+/// A port and how clients speak on it.
+pub(super) struct Port {
+    pub(super) listener: StdListener,
+    /// Over TLS, if there is something to shake hands with.
+    pub(super) handshakes: Option<Arc<Handshakes>>,
+}
+
 /// Serves connections until `stop` resolves, then drains.
 pub(super) async fn until_stopped(
-    listeners: Vec<StdListener>,
+    ports: Vec<Port>,
     front: Front,
     slots: &Arc<Slots>,
     drain: &Arc<Drain>,
@@ -39,9 +47,10 @@ pub(super) async fn until_stopped(
     let front = Arc::new(front);
     let connections = TaskTracker::new();
     let mut accepting = JoinSet::new();
-    for listener in listeners {
+    for port in ports {
         let acceptor = Acceptor {
-            listener: TcpListener::from_std(listener).map_err(StartError::Runtime)?,
+            listener: TcpListener::from_std(port.listener).map_err(StartError::Runtime)?,
+            handshakes: port.handshakes,
             front: Arc::clone(&front),
             slots: Arc::clone(slots),
             connections: connections.clone(),
@@ -77,6 +86,7 @@ async fn stop_gently(drain: &Drain, mut accepting: JoinSet<()>, connections: &Ta
 
 struct Acceptor {
     listener: TcpListener,
+    handshakes: Option<Arc<Handshakes>>,
     front: Arc<Front>,
     slots: Arc<Slots>,
     connections: TaskTracker,
@@ -119,6 +129,7 @@ impl Acceptor {
 
     fn serve(&self, connection: TcpStream, slot: OwnedSemaphorePermit) {
         let front = Arc::clone(&self.front);
+        let handshakes = self.handshakes.clone();
         self.connections.spawn(async move {
             let peer = connection.peer_addr().ok();
             // Without it an answer in two writes may wait for the client's delayed ACK.
@@ -126,7 +137,16 @@ impl Acceptor {
             let digest = SocketDigest::from_raw_fd(connection.as_raw_fd());
             let mut stream = Stream::from(connection);
             stream.set_socket_digest(digest);
-            front.serve(Box::new(stream), peer).await;
+            match handshakes {
+                None => front.serve(Box::new(stream), peer, false).await,
+                Some(handshakes) => {
+                    // The slot is held meanwhile: handshakes count, and have no longer than a head.
+                    let limit = front.live.load().clients.header_timeout;
+                    if let Ok(Some(stream)) = timeout(limit, handshakes.shake(stream)).await {
+                        front.serve(stream, peer, true).await;
+                    }
+                }
+            }
             drop(slot);
         });
     }

@@ -4,6 +4,7 @@
 mod accept;
 pub(crate) mod slots;
 mod sockets;
+mod tls;
 
 use std::future::{Future, IntoFuture};
 use std::io;
@@ -20,6 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::access_log::AccessLog;
 use crate::admin::{self, Admin};
+use crate::certificate::{self, Shown, Tls, Unusable};
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::events::{Events, What};
@@ -29,7 +31,9 @@ use crate::head;
 use crate::live::{InForce, Live, NoFolder};
 use crate::reload::{Reloading, Reloads};
 use slots::Slots;
+use accept::Port;
 pub use sockets::Sockets;
+use tls::Handshakes;
 
 /// Why the proxy cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,9 @@ pub enum StartError {
     /// A folder of files could not be opened.
     #[error(transparent)]
     Files(#[from] NoFolder),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] Unusable),
     /// The access log could not be opened.
     #[error("cannot open the access log: {0}")]
     AccessLog(io::Error),
@@ -92,6 +99,10 @@ pub async fn run<S: Future<Output = ()>>(
         serve_admin(listener, admin)?;
     }
     let front = front(&config, &live, &drain, &access_log);
+    let mut ports: Vec<Port> = sockets.public.into_iter().map(plain).collect();
+    if let (Some(tls), Some(listener)) = (&config.tls, sockets.secure) {
+        ports.push(secure(tls, listener)?);
+    }
     let reloading = Reloading {
         config,
         live,
@@ -107,7 +118,24 @@ pub async fn run<S: Future<Output = ()>>(
         drop(reloading);
         events.tell(What::Stopping);
     };
-    accept::until_stopped(sockets.public, front, &slots, &drain, stop).await
+    accept::until_stopped(ports, front, &slots, &drain, stop).await
+}
+
+fn plain(listener: std::net::TcpListener) -> Port {
+    Port {
+        listener,
+        handshakes: None,
+    }
+}
+
+/// Reads the certificate once more, now for use, and has its files followed.
+fn secure(tls: &Tls, listener: std::net::TcpListener) -> Result<Port, StartError> {
+    let shown = Arc::new(Shown::new(certificate::load(tls)?));
+    tokio::spawn(Arc::clone(&shown).follow(tls.clone()));
+    Ok(Port {
+        listener,
+        handshakes: Some(Arc::new(Handshakes::new(shown))),
+    })
 }
 
 fn serve_admin(listener: std::net::TcpListener, admin: Admin) -> Result<(), StartError> {

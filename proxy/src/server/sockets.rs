@@ -13,6 +13,7 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug)]
 pub struct Sockets {
     pub(super) public: Vec<TcpListener>,
+    pub(super) secure: Option<TcpListener>,
     pub(super) admin: Option<TcpListener>,
 }
 
@@ -22,6 +23,11 @@ impl Sockets {
         let public: Result<_, _> = config.listen.iter().copied().map(bind).collect();
         Ok(Self {
             public: public?,
+            secure: config
+                .tls
+                .as_ref()
+                .map(|tls| bind(tls.listen))
+                .transpose()?,
             admin: config.admin.map(bind).transpose()?,
         })
     }
@@ -32,6 +38,11 @@ impl Sockets {
             .iter()
             .filter_map(|l| l.local_addr().ok())
             .collect()
+    }
+
+    /// The address that clients may use over TLS.
+    pub fn secure_address(&self) -> Option<SocketAddr> {
+        self.secure.as_ref().and_then(|l| l.local_addr().ok())
     }
 
     /// The address of the admin listener.
