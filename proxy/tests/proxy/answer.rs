@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::BOUND;
@@ -61,7 +61,7 @@ pub(crate) async fn read_some(stream: &mut TcpStream) -> String {
 }
 
 /// Reads what comes until the other side closes.
-pub(crate) async fn read_to_end(stream: &mut TcpStream) -> Answer {
+pub(crate) async fn read_to_end(stream: &mut (impl AsyncRead + Unpin)) -> Answer {
     let began = Instant::now();
     let mut bytes = Vec::new();
     let read = tokio::time::timeout(BOUND, stream.read_to_end(&mut bytes)).await;

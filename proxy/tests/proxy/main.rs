@@ -17,6 +17,7 @@ mod patience;
 mod raw;
 mod reloading;
 mod retries;
+mod secure;
 mod smuggling;
 mod static_files;
 mod streams;

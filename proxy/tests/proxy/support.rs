@@ -191,6 +191,8 @@ async fn answer(
 /// A running proxy.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
+    /// Over TLS, if it is configured.
+    pub(crate) secure: Option<SocketAddr>,
     pub(crate) admin: SocketAddr,
     /// Notified as by SIGHUP.
     pub(crate) hangup: Arc<Notify>,
@@ -268,6 +270,7 @@ impl Proxy {
         let sockets = Sockets::bind(&config).unwrap();
         let address = sockets.addresses()[0];
         let admin = sockets.admin_address().unwrap();
+        let secure = sockets.secure_address();
         let (log, _) = AccessLog::open(Destination::Off).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let hangup = Arc::new(Notify::new());
@@ -284,6 +287,7 @@ impl Proxy {
         });
         Self {
             address,
+            secure,
             admin,
             hangup,
             stop: Some(stop),

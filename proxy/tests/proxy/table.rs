@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::raw::{FINE, RawOrigin, Reply, Request};
+use crate::secure::{Pair, Secure};
 use crate::support::Proxy;
 
 const TABLE: &str = include_str!("requests.cases");
@@ -15,6 +15,11 @@ const TABLE: &str = include_str!("requests.cases");
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What is longer is not sent a byte at a time.
 const LONGEST_DRIP: usize = 2000;
+
+/// Bytes both ways, plain or secure.
+trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Bytes for S {}
+type Connection = Box<dyn Bytes>;
 
 /// One case of the table.
 #[derive(Debug)]
@@ -37,6 +42,7 @@ enum Way {
     NewConnection,
     KeptConnection,
     ByteByByte,
+    OverTls,
 }
 
 fn cases() -> Vec<Case> {
@@ -164,8 +170,17 @@ struct Seen {
 }
 
 /// Runs one case; the answer is what is wrong about it.
-async fn run(case: &Case, way: Way, proxy: &Proxy, origin: &RawOrigin) -> Option<String> {
-    let mut stream = proxy.connect().await;
+async fn run(
+    case: &Case,
+    way: Way,
+    proxy: &Proxy,
+    origin: &RawOrigin,
+    pair: Option<&Pair>,
+) -> Option<String> {
+    let mut stream: Connection = match (pair, proxy.secure) {
+        (Some(pair), Some(address)) => Box::new(pair.connect(address).await.unwrap()),
+        _ => Box::new(proxy.connect().await),
+    };
     if way == Way::KeptConnection {
         let first = b"GET /api/first HTTP/1.1\r\nHost: x\r\n\r\n";
         stream.write_all(first).await.unwrap();
@@ -181,8 +196,8 @@ async fn run(case: &Case, way: Way, proxy: &Proxy, origin: &RawOrigin) -> Option
         .map(|wrong| format!("{way:?}: {}: {wrong}\n    {seen:?} {read:?}", case.name))
 }
 
-async fn exchange(case: &Case, way: Way, stream: &mut TcpStream) -> Seen {
-    let (mut reading, mut writing) = stream.split();
+async fn exchange(case: &Case, way: Way, stream: &mut Connection) -> Seen {
+    let (mut reading, mut writing) = tokio::io::split(&mut *stream);
     // What a refused client still sends may meet a closed connection.
     let send = async {
         if way == Way::ByteByByte {
@@ -220,7 +235,7 @@ async fn exchange(case: &Case, way: Way, stream: &mut TcpStream) -> Seen {
 }
 
 /// Whether the connection is closed; if it may be kept, a last request tells.
-async fn is_closed(stream: &mut TcpStream, may_be_kept: bool) -> bool {
+async fn is_closed(stream: &mut Connection, may_be_kept: bool) -> bool {
     if may_be_kept {
         let last = b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n";
         if stream.write_all(last).await.is_err() {
@@ -285,7 +300,7 @@ struct AnswerReader<'s, S> {
     ahead: Vec<u8>,
 }
 
-impl<'s, S: AsyncReadExt + Unpin> AnswerReader<'s, S> {
+impl<'s, S: AsyncRead + Unpin> AnswerReader<'s, S> {
     fn new(stream: &'s mut S) -> Self {
         Self {
             stream,
@@ -349,15 +364,13 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
         .position(|window| window == wanted)
 }
 
-async fn run_all(way: Way) {
-    let origin = RawOrigin::start(Reply::Keep(FINE)).await;
-    let proxy = Proxy::at(&[origin.address], "", "").await;
+async fn run_all(way: Way, proxy: &Proxy, origin: &RawOrigin, pair: Option<&Pair>) {
     let cases = cases();
     assert!(cases.len() >= 250, "the table has {} cases", cases.len());
     let mut wrong = Vec::new();
     for case in &cases {
         if way != Way::ByteByByte || case.sent.len() <= LONGEST_DRIP {
-            wrong.extend(run(case, way, &proxy, &origin).await);
+            wrong.extend(run(case, way, proxy, origin, pair).await);
         }
     }
     assert!(
@@ -369,17 +382,34 @@ async fn run_all(way: Way) {
     );
 }
 
+async fn run_plain(way: Way) {
+    let origin = RawOrigin::start(Reply::Keep(FINE)).await;
+    let proxy = Proxy::at(&[origin.address], "", "").await;
+    run_all(way, &proxy, &origin, None).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_on_a_new_connection() {
-    run_all(Way::NewConnection).await;
+    run_plain(Way::NewConnection).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_behind_a_good_request() {
-    run_all(Way::KeptConnection).await;
+    run_plain(Way::KeptConnection).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_a_byte_at_a_time() {
-    run_all(Way::ByteByByte).await;
+    run_plain(Way::ByteByByte).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_case_over_tls() {
+    let Secure {
+        proxy,
+        origin,
+        pair,
+        ..
+    } = &Secure::start(false).await;
+    run_all(Way::OverTls, proxy, origin, Some(pair)).await;
 }
