@@ -30,8 +30,8 @@ use crate::gateway::Gateway;
 use crate::head;
 use crate::live::{InForce, Live, NoFolder};
 use crate::reload::{Reloading, Reloads};
-use slots::Slots;
 use accept::Port;
+use slots::Slots;
 pub use sockets::Sockets;
 use tls::Handshakes;
 
