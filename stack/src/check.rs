@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::Fault;
 use crate::cli::UpOptions;
@@ -30,6 +30,10 @@ pub(crate) async fn check(layout: Layout, options: &UpOptions) -> Result<Checked
     for (what, address) in [("--listen", options.listen), ("--admin", options.admin)] {
         check_free(what, address)?;
     }
+    if let Some(address) = options.tls {
+        check_free("--tls", address)?;
+        check_pair(&options.tls_folder)?;
+    }
     let programs = Programs::find()?;
     let files = static_folder(options.static_folder.as_deref())?;
     let (database, installation) = match &options.database_url {
@@ -43,6 +47,20 @@ pub(crate) async fn check(layout: Layout, options: &UpOptions) -> Result<Checked
         database,
         installation,
     })
+}
+
+/// Looks whether certificate and key are there; the proxy tells whether they fit.
+fn check_pair(folder: &Path) -> Result<(), Fault> {
+    for name in ["tls.crt", "tls.key"] {
+        let file = folder.join(name);
+        if !file.is_file() {
+            return Err(Fault::new(format!(
+                "--tls: there is no {}; scripts/certificate makes one, or --tls-folder names another folder",
+                file.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Checks what can be told of the two addresses without trying them.

@@ -82,6 +82,12 @@ pub struct UpOptions {
     /// Address of the proxy's status page
     #[arg(long, default_value = "127.0.0.1:9090")]
     pub admin: SocketAddr,
+    /// Address of the proxy over TLS; by default none
+    #[arg(long)]
+    pub tls: Option<SocketAddr>,
+    /// Folder of the certificate `tls.crt` and its key `tls.key`, as scripts/certificate makes them
+    #[arg(long, value_name = "FOLDER", default_value = "secrets/tls")]
+    pub tls_folder: PathBuf,
     /// Weights of the API services `api`, `api2`, …: one service for each
     #[arg(long, value_delimiter = ',', default_value = "4,6", value_parser = weight)]
     pub weights: Vec<u32>,

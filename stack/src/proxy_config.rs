@@ -15,10 +15,20 @@ pub struct Pool<'a> {
     pub weight: u32,
 }
 
+/// A port over TLS.
+#[derive(Debug, Clone, Copy)]
+pub struct Secure<'a> {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// The folder with `tls.crt` and `tls.key`.
+    pub folder: &'a Path,
+}
+
 /// Writes the whole file.
 pub fn proxy_toml(
     listen: SocketAddr,
     admin: SocketAddr,
+    secure: Option<Secure<'_>>,
     static_folder: &Path,
     pools: &[Pool<'_>],
 ) -> String {
@@ -33,11 +43,12 @@ pub fn proxy_toml(
             pool.weight
         );
     }
+    let secure = secure.map_or_else(String::new, tls_table);
     format!(
         r#"# Written by `stack up` at every start: changes here are lost.
 listen = ["{listen}"]
 admin = "{admin}"
-
+{secure}
 [[routes]]
 path = "/api"
 upstream = "music"
@@ -68,6 +79,13 @@ servers = [
 health = {{ path = "/healthz" }}
 "#
     )
+}
+
+fn tls_table(secure: Secure<'_>) -> String {
+    let file = |name| quoted(&secure.folder.join(name).to_string_lossy());
+    let (certificate, key) = (file("tls.crt"), file("tls.key"));
+    let listen = secure.listen;
+    format!("\n[tls]\nlisten = \"{listen}\"\ncertificate = {certificate}\nkey = {key}\n")
 }
 
 /// A TOML basic string.
@@ -105,12 +123,19 @@ mod tests {
         let text = proxy_toml(
             "127.0.0.1:8080".parse().unwrap(),
             "127.0.0.1:9090".parse().unwrap(),
+            Some(Secure {
+                listen: "127.0.0.1:8443".parse().unwrap(),
+                folder: Path::new("/tls"),
+            }),
             Path::new("/srv/static"),
             &pools,
         );
         assert!(text.contains("listen = [\"127.0.0.1:8080\"]"));
         assert!(text.contains("  { address = \"unix:/run/api/*.sock\", weight = 4 },\n"));
         assert!(text.contains("  { address = \"unix:/run/api2/*.sock\", weight = 6 },\n"));
+        assert!(
+            text.contains("[tls]\nlisten = \"127.0.0.1:8443\"\ncertificate = \"/tls/tls.crt\"\n")
+        );
         assert_eq!(text.matches("files = \"/srv/static\"").count(), 2);
     }
 

@@ -20,7 +20,7 @@ use crate::logs::Logs;
 use crate::plan::{ADMIN, DATABASE, api_services, browser_url, reachable};
 use crate::postgres::{self, Installation};
 use crate::process::in_path;
-use crate::proxy_config::{Pool, proxy_toml};
+use crate::proxy_config::{Pool, Secure, proxy_toml};
 use crate::recipes::Recipes;
 use crate::supervisor::Supervisor;
 
@@ -174,7 +174,20 @@ async fn write_proxy_config(
         .zip(&options.weights)
         .map(|(sockets, &weight)| Pool { sockets, weight })
         .collect();
-    let text = proxy_toml(options.listen, options.admin, &checked.files, &pools);
+    // The proxy looks for relative paths beside its own file.
+    let folder = std::path::absolute(&options.tls_folder)
+        .map_err(|error| Fault::new(format!("{}: {error}", options.tls_folder.display())))?;
+    let secure = options.tls.map(|listen| Secure {
+        listen,
+        folder: &folder,
+    });
+    let text = proxy_toml(
+        options.listen,
+        options.admin,
+        secure,
+        &checked.files,
+        &pools,
+    );
     let path = checked.layout.proxy_config();
     tokio::fs::write(&path, text)
         .await
