@@ -32,9 +32,7 @@ pub async fn list(State(app): State<App>, request: Request) -> Result<Response, 
 /// `POST /api/music/`: a new music.
 pub async fn create(State(app): State<App>, terms: Terms, sent: Sent) -> Result<Response, Error> {
     let write = Write::Insert(Draft::from_sent(&sent)?);
-    Order::new(write, terms, sent.bytes())
-        .carry_out(app.database())
-        .await
+    Order::new(write, terms, sent.bytes()).carry_out(&app).await
 }
 
 /// `GET /api/music/{id}/`: one music, unless the client has it as it is.
@@ -94,7 +92,7 @@ async fn update(
     match write {
         Ok(write) => {
             let order = Order::new(write, terms, sent.bytes());
-            order.carry_out(app.database()).await
+            order.carry_out(app).await
         }
         Err(refusal) => {
             let mut work = app.database().work();
@@ -109,7 +107,7 @@ async fn update(
 /// `DELETE /api/music/{id}/`: no more of it. A body is not looked at.
 pub async fn delete(State(app): State<App>, terms: Terms, Id(id): Id) -> Result<Response, Error> {
     Order::new(Write::Delete(id?), terms, b"")
-        .carry_out(app.database())
+        .carry_out(&app)
         .await
 }
 

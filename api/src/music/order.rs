@@ -10,10 +10,12 @@ use time::OffsetDateTime;
 
 use super::current::Current;
 use super::draft::{Change, Draft};
-use super::verdict::{self, Verdict};
+use super::verdict::{self, Stored, Verdict};
 use super::{keyed, store};
-use crate::database::{Database, Fault, Work};
+use crate::database::{Fault, Work};
 use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::router::App;
 use crate::terms::{Condition, Key, Terms};
 
 /// What is to be written.
@@ -105,9 +107,9 @@ impl Order {
     }
 
     /// Carries the order out, and answers.
-    pub(super) async fn carry_out(self, database: &Database) -> Result<Response, Error> {
+    pub(super) async fn carry_out(self, app: &App) -> Result<Response, Error> {
         let order = Arc::new(self);
-        let mut work = database.work();
+        let mut work = app.database().work();
         let mut written = write(&mut work, &order).await;
         if matches!(written, Err(Fault::Lost(_))) && order.key.is_some() {
             // With a key it can do no harm to ask again, on another connection.
@@ -115,32 +117,44 @@ impl Order {
         }
         match written {
             Ok(Some(done)) => Ok(order.write.answer(done)),
-            Ok(None) => order.why_not(&mut work).await,
+            Ok(None) => order.why_not(&mut work, app.metrics()).await,
             Err(fault @ Fault::Broken(_)) => Err(Error::Database(fault)),
-            Err(fault @ Fault::Unavailable(_)) => order.after(fault, &mut work).await,
+            Err(fault @ Fault::Unavailable(_)) => {
+                order.after(fault, &mut work, app.metrics()).await
+            }
             Err(fault) => Err(order.unless_certain(fault)),
         }
     }
 
     /// Answers a statement that wrote nothing.
-    async fn why_not(self: &Arc<Self>, work: &mut Work<'_>) -> Result<Response, Error> {
+    async fn why_not(
+        self: &Arc<Self>,
+        work: &mut Work<'_>,
+        metrics: &Metrics,
+    ) -> Result<Response, Error> {
         let verdict = self.judge(work).await?;
-        self.answer_stored(verdict)?.map_err(|verdict| {
-            if !verdict.in_time {
-                Error::TooLate
-            } else if self.write.id().is_some() && verdict.version.is_none() {
-                Error::NoMusic
-            } else if self.condition.only.is_some() || self.condition.unless.is_some() {
-                Error::PreconditionFailed
-            } else {
-                // Whatever stood in its way is gone again: a key that expired just now.
-                Error::StillRunning
-            }
+        if let Some(stored) = verdict.stored {
+            return self.repeat(stored, metrics);
+        }
+        Err(if !verdict.in_time {
+            Error::TooLate
+        } else if self.write.id().is_some() && verdict.version.is_none() {
+            Error::NoMusic
+        } else if self.condition.only.is_some() || self.condition.unless.is_some() {
+            Error::PreconditionFailed
+        } else {
+            // Whatever stood in its way is gone again: a key that expired just now.
+            Error::StillRunning
         })
     }
 
     /// Answers a statement that Postgres refused to carry out: an earlier one may have been carried out.
-    async fn after(self: &Arc<Self>, fault: Fault, work: &mut Work<'_>) -> Result<Response, Error> {
+    async fn after(
+        self: &Arc<Self>,
+        fault: Fault,
+        work: &mut Work<'_>,
+        metrics: &Metrics,
+    ) -> Result<Response, Error> {
         let Some(key) = &self.key else {
             return Err(Error::Database(fault));
         };
@@ -154,11 +168,11 @@ impl Order {
         let Ok(free) = free else {
             return Err(Error::OutcomeUnknown(fault, Some(key.key.clone())));
         };
-        let verdict = self.judge(work).await?;
-        self.answer_stored(verdict)?.map_err(|_| match free {
-            true => Error::Database(fault),
-            false => Error::StillRunning,
-        })
+        match self.judge(work).await?.stored {
+            Some(stored) => self.repeat(stored, metrics),
+            None if free => Err(Error::Database(fault)),
+            None => Err(Error::StillRunning),
+        }
     }
 
     async fn judge(self: &Arc<Self>, work: &mut Work<'_>) -> Result<Verdict, Error> {
@@ -173,15 +187,14 @@ impl Order {
         })
     }
 
-    /// Answers a repeat as the first one was answered; gives a verdict without a stored answer back.
-    fn answer_stored(&self, verdict: Verdict) -> Result<Result<Response, Verdict>, Error> {
-        match (&self.key, verdict.stored) {
-            (Some(key), Some(stored)) if stored.digest == key.digest => {
-                Ok(Ok(self.write.answer(stored.done)))
-            }
-            (Some(_), Some(_)) => Err(Error::OtherRequest),
-            (_, stored) => Ok(Err(Verdict { stored, ..verdict })),
+    /// Answers a repeat as the first one was answered, if it is a repeat.
+    fn repeat(&self, stored: Stored, metrics: &Metrics) -> Result<Response, Error> {
+        let is_repeat = |keyed: &Keyed| keyed.digest == stored.digest;
+        if !self.key.as_ref().is_some_and(is_repeat) {
+            return Err(Error::OtherRequest);
         }
+        metrics.key_repeated();
+        Ok(self.write.answer(stored.done))
     }
 
     /// Says what is certain after a fault. With a key an earlier try may have written, whatever came of this one.

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::support::{Answer, Api, Setup, request};
+use crate::support::{Answer, Api, Setup, add_admin, request};
 
 const LIST: &str = "/api/music/";
 const MUSIC: &str = r#"{"song":"s\u2028","singer":"x"}"#;
@@ -108,6 +108,30 @@ async fn a_key_is_for_one_request_at_one_address(pool: PgPoolOptions, database: 
         let patched = keyed(&api, Method::PATCH, &path, "k", r#"{"song":"t"}"#).await;
         assert_eq!(patched.status, StatusCode::OK, "{patched:?}");
     }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_key_belongs_to_whoever_sent_it(pool: PgPoolOptions, database: PgConnectOptions) {
+    let pool = pool.connect_with(database.clone()).await.unwrap();
+    let token = format!("Token {}", add_admin(&database).await);
+    let api = Api::start(&database).await;
+    let mut ids = Vec::new();
+    for authorization in ["", &token, &token, ""] {
+        let mut headers = vec![
+            ("content-type", "application/json"),
+            ("idempotency-key", "k"),
+        ];
+        headers
+            .extend(Some(("authorization", authorization)).filter(|_| !authorization.is_empty()));
+        let answer = api.send(request(Method::POST, LIST, &headers, MUSIC)).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        ids.push(answer.json()["id"].as_i64().unwrap());
+    }
+    assert!(
+        ids[0] == ids[3] && ids[1] == ids[2] && ids[0] != ids[1],
+        "{ids:?}"
+    );
+    assert_eq!(count(&pool).await, 2);
 }
 
 #[sqlx::test(migrations = "../migrations")]
