@@ -1,5 +1,5 @@
-//! What is checked at every address of the API before its handler runs, and said after it: the format,
-//! who asks, the permission, then `Allow` and `Vary`.
+//! What is checked at every address of the API before its handler runs, and said after it: the host, the
+//! format, who asks, the permission, then `Allow` and `Vary`.
 
 use axum::Extension;
 use axum::body::Body;
@@ -7,15 +7,19 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
-use http::Method;
-use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue, IF_NONE_MATCH, SET_COOKIE, VARY};
+use http::header::{
+    ACCEPT, ALLOW, CONTENT_TYPE, HOST, HeaderValue, IF_NONE_MATCH, SET_COOKIE, VARY,
+};
+use http::{Method, Version};
 use serde_json::{Map, Value, json};
 
 use crate::address::Suffix;
 use crate::auth::{self, session};
 use crate::error::Error;
+use crate::indent;
 use crate::json;
 use crate::negotiate::{self, Format, NoFormat};
+use crate::origin;
 use crate::page;
 use crate::router::App;
 use crate::server::Peer;
@@ -79,10 +83,14 @@ async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
+    if !names_a_host(&app, &request) {
+        return Error::BadHost.into_response();
+    }
     let format = format(&request);
     let is_page = matches!(format, Ok(Format::Html));
-    if is_page {
-        // A tag names the JSON, not the page around it.
+    let indent = accept(&request).map_or(0, |accept| negotiate::indent(&accept));
+    if is_page || indent > 0 {
+        // A tag names the JSON as it is, not what is made of it.
         request.headers_mut().remove(IF_NONE_MATCH);
     }
     let mut vary = HeaderValue::from_static("Accept, Cookie");
@@ -99,9 +107,11 @@ async fn check(
         .insert(ALLOW, HeaderValue::from_static(endpoint.allow));
     response.headers_mut().insert(VARY, vary);
     if is_page {
-        page::wrap(response)
-    } else {
-        response
+        return page::wrap(response);
+    }
+    match indent {
+        0 => response,
+        width => indent::wrap(response, width),
     }
 }
 
@@ -112,11 +122,7 @@ async fn admit(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let peer = request
-        .extensions()
-        .get::<Peer>()
-        .copied()
-        .unwrap_or_default();
+    let peer = peer(&request);
     let caller = match auth::authenticate(app, request.method(), request.headers(), peer).await {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
@@ -136,6 +142,19 @@ async fn admit(
     response
 }
 
+/// A request of HTTP/1.1 says once which host it asks, and everyone says it in the form of a host.
+fn names_a_host(app: &App, request: &Request) -> bool {
+    let headers = request.headers();
+    let named = headers.get_all(HOST).iter().count();
+    let is_named = named == 1 || named == 0 && request.version() != Version::HTTP_11;
+    is_named && origin::host(headers, peer(request), &app.access().trusted_proxies).is_some()
+}
+
+fn peer(request: &Request) -> Peer {
+    let peer = request.extensions().get::<Peer>();
+    peer.copied().unwrap_or_default()
+}
+
 fn format(request: &Request<Body>) -> Result<Format, Error> {
     let suffix = request
         .extensions()
@@ -149,15 +168,16 @@ fn format(request: &Request<Body>) -> Result<Format, Error> {
     });
     // An empty `?format=` or `Accept` is none.
     let named = suffix.or(query.filter(|name| !name.is_empty()));
-    let accept: Vec<_> = request
-        .headers()
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
-    let accept = Some(accept.join(",")).filter(|accept| !accept.is_empty());
+    let accept = accept(request);
     negotiate::choose(named, accept.as_deref().unwrap_or("*/*")).map_err(|none| match none {
         NoFormat::Unknown => Error::NotFound,
         NoFormat::NotAccepted => Error::NotAcceptable,
     })
+}
+
+/// Returns what the client takes, all such headers together; `None` if it does not say.
+fn accept(request: &Request) -> Option<String> {
+    let all = request.headers().get_all(ACCEPT).iter();
+    let accept: Vec<_> = all.filter_map(|value| value.to_str().ok()).collect();
+    Some(accept.join(",")).filter(|accept| !accept.is_empty())
 }

@@ -10,7 +10,8 @@
 //! 5. [`music`] and [`root`] hold the handlers, [`health`] what the proxy and a deploy ask.
 //! 6. [`terms`] reads on which terms a write is asked for: its key, its deadline, its condition.
 //! 7. [`database`] lends a connection within the request's budget of time.
-//! 8. [`error`] makes a cause into a status and a fixed sentence; [`json`] writes bodies.
+//! 8. [`error`] makes a cause into a status and a fixed sentence; [`json`] writes bodies, [`indent`] and [`page`]
+//!    make them readable for people.
 //!
 //! [`origin`] tells what the client asked through a proxy, [`metrics`] counts.
 //! [`run`] does what the command line says; [`ask`] and [`seed`] are for commands other than `serve`.
@@ -26,6 +27,7 @@ pub mod endpoint;
 pub mod error;
 pub mod health;
 pub mod healthcheck;
+pub mod indent;
 pub mod instance;
 pub mod json;
 pub mod logging;

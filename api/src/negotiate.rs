@@ -36,7 +36,7 @@ pub fn choose(named: Option<&str>, accept: &str) -> Result<Format, NoFormat> {
         return Err(NoFormat::Unknown);
     }
     let accepted: Vec<_> = accept.split(',').filter_map(Range::parse).collect();
-    [Specific::Subtype, Specific::Type, Specific::Nothing]
+    MOST_SPECIFIC_FIRST
         .into_iter()
         .find_map(|specific| {
             let ranges: Vec<_> = accepted
@@ -51,30 +51,67 @@ pub fn choose(named: Option<&str>, accept: &str) -> Result<Format, NoFormat> {
         .ok_or(NoFormat::NotAccepted)
 }
 
-/// One part of an `Accept` header, without its parameters.
+/// Returns by how many spaces JSON is to be indented: `application/json; indent=4`. None at all is compact.
+pub fn indent(accept: &str) -> usize {
+    let accepted: Vec<_> = accept.split(',').filter_map(Range::parse).collect();
+    let chosen = MOST_SPECIFIC_FIRST.into_iter().find_map(|specific| {
+        accepted
+            .iter()
+            .find(|range| range.specific() == specific && range.takes("application", "json"))
+    });
+    let indent = chosen.and_then(|range| range.parameter("indent")?.parse::<i64>().ok());
+    indent.map_or(0, |indent| indent.clamp(0, 8) as usize)
+}
+
+/// One part of an `Accept` header.
 struct Range<'a> {
     kind: &'a str,
     subtype: &'a str,
+    parameters: &'a str,
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Specific {
     Nothing,
     Type,
     Subtype,
+    Parameters,
 }
+
+const MOST_SPECIFIC_FIRST: [Specific; 4] = [
+    Specific::Parameters,
+    Specific::Subtype,
+    Specific::Type,
+    Specific::Nothing,
+];
 
 impl<'a> Range<'a> {
     fn parse(part: &'a str) -> Option<Self> {
-        let media = part.split(';').next().unwrap_or_default().trim();
-        let (kind, subtype) = media.split_once('/')?;
-        Some(Self { kind, subtype })
+        let (media, parameters) = part.split_once(';').unwrap_or((part, ""));
+        let (kind, subtype) = media.trim().split_once('/')?;
+        Some(Self {
+            kind,
+            subtype,
+            parameters,
+        })
+    }
+
+    fn parameters(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let pairs = self.parameters.split(';');
+        let pairs = pairs.filter_map(|pair| pair.split_once('='));
+        pairs.map(|(name, value)| (name.trim(), value.trim()))
+    }
+
+    fn parameter(&self, wanted: &str) -> Option<&'a str> {
+        let mut found = self.parameters().filter(|(name, _)| *name == wanted);
+        found.next().map(|(_, value)| value)
     }
 
     fn specific(&self) -> Specific {
         match (self.kind, self.subtype) {
             ("*", _) => Specific::Nothing,
             (_, "*") => Specific::Type,
+            _ if self.parameters().any(|(name, _)| name != "q") => Specific::Parameters,
             _ => Specific::Subtype,
         }
     }
@@ -104,11 +141,30 @@ mod tests {
             ("text/html;q=0.1, application/json;q=0.9", Ok(Format::Json)),
             ("text/html, application/json;q=0.1", Ok(Format::Json)),
             ("*/*, text/html", Ok(Format::Html)),
+            ("application/json, text/html; level=1", Ok(Format::Html)),
             ("application/xml", Err(NoFormat::NotAccepted)),
             ("image/png", Err(NoFormat::NotAccepted)),
             ("nonsense", Err(NoFormat::NotAccepted)),
         ] {
             assert_eq!(choose(None, accept), expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn json_is_indented_by_whoever_asks_for_it() {
+        for (accept, expected) in [
+            ("*/*", 0),
+            ("application/json", 0),
+            ("application/json; indent=4", 4),
+            ("application/json;q=0.5;indent=2", 2),
+            ("text/html, application/json; indent = 3", 3),
+            ("*/*; indent=1", 1),
+            ("application/json; indent=99", 8),
+            ("application/json; indent=-1", 0),
+            ("application/json; indent=x", 0),
+            ("text/html; indent=4", 0),
+        ] {
+            assert_eq!(indent(accept), expected, "{accept}");
         }
     }
 

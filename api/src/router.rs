@@ -152,7 +152,10 @@ fn routes(app: App) -> Router {
             at(&DETAIL, get(music::detail).options(options)),
         )
         .route("/api-auth/login/", get(login::show).post(login::log_in))
-        .route("/api-auth/logout/", post(login::log_out))
+        .route(
+            "/api-auth/logout/",
+            post(login::log_out).fallback(login::log_out_only),
+        )
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(|| async { Error::NotFound })

@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{Html, IntoResponse, Response};
-use http::header::{CACHE_CONTROL, EXPIRES, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE, VARY};
+use http::header::{
+    ALLOW, CACHE_CONTROL, EXPIRES, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE, VARY,
+};
 use http::{HeaderMap, Method, StatusCode};
 
 use super::login_page::{self, Page};
@@ -71,9 +73,10 @@ impl Head {
         let host = origin::host(&self.headers, self.peer, &app.access().trusted_proxies);
         let problem = csrf::check(&self.method, &self.headers, host.as_deref(), token).err()?;
         let page = login_page::refusal("403 Forbidden", &format!("CSRF Failed: {problem}"));
-        Some(uncached(
-            (StatusCode::FORBIDDEN, Html(page)).into_response(),
-        ))
+        let mut refusal = uncached((StatusCode::FORBIDDEN, Html(page)).into_response());
+        // As in the original: it is kept by nobody anyway.
+        refusal.headers_mut().remove(VARY);
+        Some(refusal)
     }
 }
 
@@ -160,6 +163,17 @@ pub async fn log_out(State(app): State<App>, request: Request) -> Result<Respons
     let mut response = redirect(target.as_deref().unwrap_or(HOME));
     response.headers_mut().append(SET_COOKIE, session::FORGET);
     Ok(response)
+}
+
+/// Any other method at the address of the logout: what it knows.
+pub async fn log_out_only(method: Method) -> Response {
+    let mut response = match method {
+        Method::OPTIONS => Html("").into_response(),
+        other => Error::MethodNotAllowed(other).into_response(),
+    };
+    let allow = HeaderValue::from_static("POST, OPTIONS");
+    response.headers_mut().insert(ALLOW, allow);
+    response
 }
 
 fn page(

@@ -45,7 +45,7 @@ async fn check(api: &Api, table: &str) {
 }
 
 /// Splits `METHOD PATH [HEADER: VALUE | …] BODY`.
-fn split_request(case: &str) -> (&str, Vec<(&str, &str)>, &str) {
+pub(crate) fn split_request(case: &str) -> (&str, Vec<(&str, &str)>, &str) {
     let (line, rest) = case.split_once(" [").unwrap();
     let (headers, body) = rest.split_once(']').unwrap();
     let headers = headers

@@ -26,6 +26,7 @@ mod paging;
 mod process;
 mod program;
 mod random;
+mod recorded;
 mod relay;
 mod running;
 mod sessions;
@@ -33,4 +34,7 @@ mod settings;
 mod sockets;
 mod stopping;
 mod support;
+#[path = "../recorded/mod.rs"]
+mod transcript;
 mod users;
+mod wrong;
