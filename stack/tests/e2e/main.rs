@@ -27,6 +27,7 @@ mod settings;
 mod split;
 mod supervising;
 mod unix_sockets;
+mod walk;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         ("settings", settings::SCENARIOS),
         ("rollout", rollout::SCENARIOS),
         ("figures", figures::scenarios(kind)),
+        ("walk", walk::scenarios(kind)),
         ("unix_sockets", unix_sockets::scenarios(kind)),
         ("supervising", supervising::scenarios(kind)),
     ] {

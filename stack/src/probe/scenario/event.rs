@@ -27,6 +27,8 @@ pub struct Lengths {
     pub quiet: Duration,
     /// Between the event and its end.
     pub away: Duration,
+    /// The same for a frozen instance: longer than any proxy's patience.
+    pub frozen: Duration,
     /// After everything is as before.
     pub after: Duration,
     /// What a single event lasts that has a length of its own, and the limits that go with it, are
@@ -39,6 +41,7 @@ impl Lengths {
     pub const FULL: Self = Self {
         quiet: Duration::from_secs(2),
         away: Duration::from_secs(3),
+        frozen: Duration::from_secs(5),
         after: Duration::from_millis(1500),
         shorter: 1,
     };
@@ -46,6 +49,7 @@ impl Lengths {
     pub const SHORT: Self = Self {
         quiet: Duration::from_millis(700),
         away: Duration::from_millis(1500),
+        frozen: Duration::from_millis(1500),
         after: Duration::from_millis(500),
         shorter: 5,
     };
@@ -130,7 +134,12 @@ async fn leave(
 ) -> Result<Marks, Fault> {
     let event = Instant::now();
     stage.act(going, VICTIM).await?;
-    sleep(lengths.away.saturating_sub(event.elapsed())).await;
+    let away = if going == Deed::Pause {
+        lengths.frozen
+    } else {
+        lengths.away
+    };
+    sleep(away.saturating_sub(event.elapsed())).await;
     let (acted, listen) = tokio::join!(stage.act(coming, VICTIM), async {
         stage.listens(VICTIM, 1, PATIENCE).await?;
         Ok::<_, Fault>(Instant::now())

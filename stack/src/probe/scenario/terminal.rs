@@ -48,7 +48,8 @@ pub async fn from_terminal(wanted: &Wanted, command: &str) -> Result<bool, Fault
             Ok(Outcome::Measured(run)) => {
                 for fault in run.faults() {
                     tell(&format!("  {fault}"));
-                    clean = false;
+                    // What a peer loses is a figure to compare with, not a failure.
+                    clean &= task.proxy != Proxy::Ours;
                 }
                 runs.push(*run);
             }
