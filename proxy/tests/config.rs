@@ -186,6 +186,7 @@ fn the_shipped_file_loads_and_is_beyond_doubt() {
         format!("{} {target}", route.matcher)
     });
     let expected = [
+        "/api/music music",
         "/api music",
         "/api-auth music",
         "/admin music",

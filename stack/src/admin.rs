@@ -55,12 +55,6 @@ pub async fn set_weight(admin: SocketAddr, server: &str, weight: u32) -> Result<
     .await
 }
 
-/// Has the proxy pick servers by another method.
-pub async fn set_method(admin: SocketAddr, method: &str) -> Result<(), Fault> {
-    let path = format!("/upstreams/{UPSTREAM}");
-    change(admin, Method::PATCH, &path, &json!({ "method": method })).await
-}
-
 fn path(server: &str) -> String {
     format!("/upstreams/{UPSTREAM}/servers/{}", segment(server))
 }

@@ -50,6 +50,12 @@ listen = ["{listen}"]
 admin = "{admin}"
 {secure}
 [[routes]]
+path = "/api/music"
+upstream = "music"
+max_body = "75 MiB"
+idempotency = "mint"
+
+[[routes]]
 path = "/api"
 upstream = "music"
 max_body = "75 MiB"

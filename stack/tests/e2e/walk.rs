@@ -11,7 +11,7 @@ use stack::ask::Address;
 use stack::probe::scenario::native::{Native, Own};
 use stack::probe::scenario::{Deed, Stage};
 use stack::probe::walk::{Event, Walk};
-use stack::probe::{self, Report, Settings};
+use stack::probe::{self, Authorization, Report, Settings};
 use stack::{Fault, health};
 
 use crate::Scenario;
@@ -64,7 +64,8 @@ async fn walk(seed: u64, length: Duration) -> Result<Walked, Fault> {
     let Stage::Native(native) = &own.stage else {
         panic!("plain processes were asked for");
     };
-    let probe = probe::start(settings(native), |_| {});
+    let authorization = own.stage.authorization().await?;
+    let probe = probe::start(settings(native, authorization), |_| {});
     let begin = Instant::now();
     let mut walk = Walk::new(seed);
     let mut steps = Vec::new();
@@ -90,8 +91,9 @@ async fn walk(seed: u64, length: Duration) -> Result<Walked, Fault> {
     Ok((report, steps, restarts, log))
 }
 
-fn settings(native: &Native) -> Settings {
+fn settings(native: &Native, authorization: Option<Authorization>) -> Settings {
     Settings {
+        authorization,
         url: format!("http://{}/", native.listen).parse().unwrap(),
         rate: RATE,
         post: 0.3,
@@ -127,12 +129,30 @@ async fn take(native: &Native, event: &Event) -> Result<(), Fault> {
         Event::Weight(name, weight) => admin::set_weight(admin, &server(name).await, *weight).await,
         Event::Drain(name) => admin::set_mode(admin, &server(name).await, Mode::Drain).await,
         Event::Enable(name) => admin::set_mode(admin, &server(name).await, Mode::Ready).await,
-        Event::Method(method) => admin::set_method(admin, method).await,
+        Event::Method(method) => change_method(native, method).await,
         Event::RestartDatabase => {
             native.act(Deed::Stop, "db").await?;
             native.act(Deed::Start, "db").await
         }
     }
+}
+
+/// Another method stands in the proxy's file, which it reads again.
+async fn change_method(native: &Native, method: &str) -> Result<(), Fault> {
+    let file = native.dir.join("proxy.toml");
+    let text = tokio::fs::read_to_string(&file).await.unwrap();
+    let lines = text
+        .lines()
+        .map(|line| match line.strip_prefix("method = ") {
+            Some(_) => format!("method = {method:?}"),
+            None => line.to_owned(),
+        });
+    let changed = lines.collect::<Vec<_>>().join("\n");
+    // By renaming, as an editor does: the proxy looks at the file by itself, too.
+    let new = file.with_extension("new");
+    tokio::fs::write(&new, changed).await.unwrap();
+    tokio::fs::rename(&new, &file).await.unwrap();
+    admin::reload(native.admin).await
 }
 
 /// Two servers take part, and neither they nor the proxy have anything in hand.
