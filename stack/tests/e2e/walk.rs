@@ -38,7 +38,7 @@ fn loses_nothing(world: &World) {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         since.as_millis() as u64
     });
-    println!("walk: STACK_WALK_SEED={seed} STACK_WALK_SECONDS={length}");
+    eprintln!("walk: STACK_WALK_SEED={seed} STACK_WALK_SECONDS={length}");
     let walked = world
         .clock
         .block_on(walk(seed, Duration::from_secs(length)));
