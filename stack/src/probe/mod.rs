@@ -26,7 +26,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::Uri;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub use authorization::Authorization;
@@ -83,6 +83,7 @@ impl Settings {
 #[derive(Debug)]
 pub struct Running {
     stop: oneshot::Sender<()>,
+    begun: watch::Receiver<bool>,
     work: JoinHandle<Result<Account, Fault>>,
 }
 
@@ -96,6 +97,12 @@ pub struct Account {
 }
 
 impl Running {
+    /// Waits until the first request is about to be sent, or until it is clear that none will be.
+    pub async fn begun(&self) {
+        // An error says that the probe has ended: whoever stops it is told why.
+        let _ = self.begun.clone().wait_for(|begun| *begun).await;
+    }
+
     /// Sends nothing more, waits for what is under way, reads the songs back, and reports.
     pub async fn stop(self) -> Result<Report, Fault> {
         Ok(self.account().await?.report)
@@ -115,12 +122,14 @@ impl Running {
 /// Starts a probe; `show` is called once a second with what happened in it.
 pub fn start(settings: Settings, show: impl FnMut(&Second) + Send + 'static) -> Running {
     let (stop, stopped) = oneshot::channel();
-    let work = tokio::spawn(probe(settings, stopped, show));
-    Running { stop, work }
+    let (begin, begun) = watch::channel(false);
+    let work = tokio::spawn(probe(settings, begin, stopped, show));
+    Running { stop, begun, work }
 }
 
 async fn probe(
     settings: Settings,
+    begin: watch::Sender<bool>,
     stopped: oneshot::Receiver<()>,
     show: impl FnMut(&Second),
 ) -> Result<Account, Fault> {
@@ -131,6 +140,8 @@ async fn probe(
         None => Some(songs.add_one_to_read().await?),
     };
     let path = settings.path.clone().or(seed).unwrap_or_default();
+    // Nobody may be waiting for it.
+    let _ = begin.send(true);
     let samples = load::load(&settings, &client, &path, &songs, stopped, show).await;
     let writes = songs.account(&samples, settings.keep).await;
     Ok(Account {

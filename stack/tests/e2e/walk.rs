@@ -66,6 +66,7 @@ async fn walk(seed: u64, length: Duration) -> Result<Walked, Fault> {
     };
     let authorization = own.stage.authorization().await?;
     let probe = probe::start(settings(native, authorization), |_| {});
+    probe.begun().await;
     let begin = Instant::now();
     let mut walk = Walk::new(seed);
     let mut steps = Vec::new();

@@ -85,6 +85,7 @@ pub(super) async fn one_misbehaves(
         _ => return Err(Fault::new(format!("{row:?} is not for stand-ins"))),
     };
     let probe = probe::start(settings(super::url(listen), load), |_| {});
+    probe.begun().await;
     let outcome = misbehave(&pair.bad, listen, mood, lengths).await;
     let account = probe.account().await;
     let (marks, account) = (outcome?, account?);

@@ -78,6 +78,7 @@ pub(super) async fn on_stage_through(
         ..settings(super::url(listen), load)
     };
     let probe = probe::start(settings, |_| {});
+    probe.begun().await;
     let outcome = strike(stage, listen, row, load, lengths).await;
     // What is under way is waited for, whatever has become of the event.
     let account = probe.account().await;
