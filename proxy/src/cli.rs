@@ -6,11 +6,13 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::simulate;
+
 /// Where the configuration is in the image.
 const CONFIG: &str = "/etc/proxy/proxy.toml";
 
 /// A load-balancing reverse proxy: weighted upstreams, failover, static files.
-#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[derive(Debug, Clone, PartialEq, Parser)]
 #[command(name = "proxy", version, propagate_version = true)]
 #[command(after_help = "Example: proxy serve --config proxy/conf/proxy.toml")]
 pub struct Cli {
@@ -40,7 +42,7 @@ pub struct Cli {
 }
 
 /// What to do.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Subcommand)]
 pub enum Command {
     /// Serves until SIGTERM or SIGINT, then drains.
     #[command(after_help = "Example: proxy serve --config proxy/conf/proxy.toml")]
@@ -61,6 +63,9 @@ pub enum Command {
         #[arg(value_name = "FILE", env = "PROXY_CONFIG", default_value = CONFIG)]
         file: PathBuf,
     },
+    /// Simulates the balancing of a described fleet, in virtual time and without a network.
+    #[command(after_help = "Example: proxy simulate --server a:4 --server b:6 --event 3s:a:dies")]
+    Simulate(simulate::Flags),
     /// Asks the running proxy's admin listener whether it serves; exits with 0 or 1.
     #[command(after_help = "Example: proxy healthcheck --config proxy/conf/proxy.toml")]
     Healthcheck {
@@ -99,6 +104,10 @@ mod tests {
             let file = match parsed.command {
                 Command::Serve { config } | Command::Healthcheck { config } => config,
                 Command::Check { file } => file,
+                Command::Simulate(flags) => {
+                    assert_eq!(flags.plan().unwrap().servers.len(), 2);
+                    continue;
+                }
             };
             assert_eq!(file, PathBuf::from("proxy/conf/proxy.toml"));
         }
@@ -114,6 +123,9 @@ mod tests {
             &["proxy", "serve", "extra"],
             &["proxy", "serve", "--log-format", "xml"],
             &["proxy", "check", "a", "b"],
+            &["proxy", "simulate", "--server", "a:4,slots"],
+            &["proxy", "simulate", "--event", "3s:a:sleeps"],
+            &["proxy", "simulate", "--for", "10"],
         ] {
             assert!(Cli::try_parse_from(wrong).is_err(), "{wrong:?}");
         }

@@ -36,5 +36,6 @@ pub mod retry;
 pub mod route;
 pub mod run;
 pub mod server;
+pub mod simulate;
 mod single_get;
 pub mod upstream;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,6 +17,7 @@ use crate::cli::{Cli, Command, LogFormat};
 use crate::config::{self, Config, Severity};
 use crate::healthcheck;
 use crate::server::{self, Orders, Sockets, StartError};
+use crate::simulate;
 
 /// The exit code for a bad configuration, `EX_CONFIG` of sysexits.
 const BAD_CONFIGURATION: u8 = 78;
@@ -30,12 +31,17 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Starts the log and runs the command.
 pub fn run(cli: Cli) -> ExitCode {
+    if let Command::Simulate(flags) = cli.command {
+        // No log: what is simulated did not happen.
+        return simulate(flags);
+    }
     if let Err(error) = start_log(&cli) {
         return fail(BAD_CONFIGURATION, &format!("RUST_LOG (--log): {error}"));
     }
     match cli.command {
         Command::Serve { config } => serve(&config),
         Command::Check { file } => check(&file),
+        Command::Simulate(flags) => simulate(flags),
         Command::Healthcheck { config } => check_health(&config),
     }
 }
@@ -170,6 +176,17 @@ impl Stops {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+fn simulate(flags: simulate::Flags) -> ExitCode {
+    match flags.plan() {
+        Ok(plan) => {
+            let outcome = simulate::run(&plan, Instant::now());
+            say(simulate::draw(&plan, &outcome).trim_end());
+            ExitCode::from(u8::from(outcome.broken > 0))
+        }
+        Err(sentence) => fail(BAD_CONFIGURATION, &sentence),
     }
 }
 

@@ -37,6 +37,7 @@ use crate::upstream;
 pub use access::{AdminAccess, admin_access};
 pub use fault::{Fault, Refused, Severity};
 use source::Source;
+pub(crate) use units::duration;
 
 /// Said of a key that a reload would have to change and cannot.
 const FROZEN: &str = "this cannot change by a reload: restart the proxy for it";

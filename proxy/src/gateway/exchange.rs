@@ -207,6 +207,30 @@ impl Exchange {
     }
 }
 
+impl Exchange {
+    /// Ends the current try after its failure and says where the next one goes.
+    pub fn settle(
+        &mut self,
+        failure: retry::Failure,
+        decision: retry::Decision,
+        outcome: &'static str,
+        now: Instant,
+    ) {
+        if decision != retry::Decision::SameServer && failure != retry::Failure::NotConnected {
+            self.sent_tries += 1;
+        }
+        let Some(server) = self.end_try(outcome, now) else {
+            return;
+        };
+        if decision == retry::Decision::SameServer {
+            self.again = Some(server);
+        } else {
+            server.count_failure();
+            self.tried.push(server);
+        }
+    }
+}
+
 /// What the session knows of a request that may be sent again.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestFacts {

@@ -1,6 +1,5 @@
 //! What the gateway does when a try, or the whole request, fails.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{StatusCode, header};
@@ -38,7 +37,7 @@ pub(super) fn not_connected(
         "not connected"
     };
     let decision = exchange.decide(retry::Failure::NotConnected, facts(session), now);
-    settle(exchange, decision, outcome, now);
+    exchange.settle(retry::Failure::NotConnected, decision, outcome, now);
     if decision == Decision::GiveUp {
         exchange.failure = Some(Failure::NoServer);
     }
@@ -75,10 +74,7 @@ pub(super) fn broken_off(
         );
         upstream.broke_off(&current.server, by_reset, now);
     }
-    if decision != Decision::SameServer {
-        exchange.sent_tries += 1;
-    }
-    settle(exchange, decision, outcome, now);
+    exchange.settle(failure, decision, outcome, now);
     error.set_retry(decision != Decision::GiveUp);
     if decision == Decision::GiveUp {
         exchange.failure = Some(match failure {
@@ -108,19 +104,6 @@ fn failure_of_try(
             (retry::Failure::StaleConnection, "stale connection")
         }
         (None, _) => (retry::Failure::Broken, "broken off"),
-    }
-}
-
-/// Ends the current try and says where the next one goes.
-fn settle(exchange: &mut Exchange, decision: Decision, outcome: &'static str, now: Instant) {
-    let Some(server) = exchange.end_try(outcome, now) else {
-        return;
-    };
-    if decision == Decision::SameServer {
-        exchange.again = Some(server);
-    } else {
-        server.count_failure();
-        exchange.tried.push(Arc::clone(&server));
     }
 }
 

@@ -86,6 +86,13 @@ impl Upstream {
         self.settings.load_full()
     }
 
+    /// Puts servers in place that nobody looks for and nobody checks, and draws with this seed: for
+    /// a simulation.
+    pub fn stand_in(&self, servers: Vec<Arc<Server>>, seed: u64) {
+        *lock(&self.balancer) = Balancer::new(seed);
+        self.servers.store(Arc::new(servers));
+    }
+
     /// Its servers as they are now.
     pub fn servers(&self) -> Guard<Arc<Vec<Arc<Server>>>> {
         self.servers.load()
@@ -121,10 +128,15 @@ impl Upstream {
     /// One that did so `by_reset`, rather than by an answer that makes no sense, is out until it
     /// has answered that, unless it is the only one left.
     pub fn broke_off(self: &Arc<Self>, server: &Arc<Server>, by_reset: bool, now: Instant) {
+        self.doubt(server, by_reset, now);
+        silence::probe_now(self, server);
+    }
+
+    /// The same; the caller sees to the probe.
+    pub fn doubt(&self, server: &Arc<Server>, by_reset: bool, now: Instant) {
         if by_reset && self.has_another(std::slice::from_ref(server)) {
             self.take_out(server, Cause::BrokeOff, now);
         }
-        silence::probe_now(self, server);
     }
 
     /// Takes in the status of an answer; ejects the server when it has answered too many 5xx and
@@ -138,7 +150,8 @@ impl Upstream {
         }
     }
 
-    fn probed(&self, server: &Server, result: Probe, now: Instant) {
+    /// Takes in the result of a health check.
+    pub fn probed(&self, server: &Server, result: Probe, now: Instant) {
         let checks = &self.settings.load().health;
         let changed =
             server.with_health(|health| health.tick(now) | health.probed(result, checks, now));

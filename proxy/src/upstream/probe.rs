@@ -30,19 +30,20 @@ pub(super) async fn rounds(upstream: Arc<Upstream>, server: Arc<Server>) {
             upstream.probed(&server, result, Instant::now());
         }
         tokio::select! {
-            () = tokio::time::sleep(pause(&server, checks)) => {}
+            () = tokio::time::sleep(pause(&server, checks, fastrand::f64())) => {}
             () = server.check_due() => {}
             () = server.end_of_checks() => return,
         }
     }
 }
 
-fn pause(server: &Server, checks: &HealthSettings) -> Duration {
+/// How long a server is left in peace until its next check; `chance` is from 0 to 1.
+pub fn pause(server: &Server, checks: &HealthSettings, chance: f64) -> Duration {
     if server.with_health(|health| health.state()) == State::Out(Cause::New) {
         FIRST_PASS_EVERY.min(checks.every)
     } else {
         // Varied by a fifth, so that many proxies do not ask in step.
-        checks.every.mul_f64(0.8 + 0.4 * fastrand::f64())
+        checks.every.mul_f64(0.8 + 0.4 * chance)
     }
 }
 

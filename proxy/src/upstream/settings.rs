@@ -57,6 +57,25 @@ impl Default for QueueSettings {
     }
 }
 
+impl Settings {
+    /// The defaults, with no server.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            servers: Vec::new(),
+            method: Method::default(),
+            sticky: None,
+            slow_start: Duration::ZERO,
+            resolve: Duration::from_secs(1),
+            queue: QueueSettings::default(),
+            timeouts: Timeouts::default(),
+            retry: retry::Policy::default(),
+            health: HealthSettings::default(),
+            eject: EjectSettings::default(),
+        }
+    }
+}
+
 /// One configured server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerSettings {

@@ -15,9 +15,9 @@ use super::tries::{Cut, Try};
 use super::{Upstream, probe};
 
 /// How long a server may be quiet before it is probed, and how long the probe may take.
-const QUIET: Duration = Duration::from_millis(250);
+pub const QUIET: Duration = Duration::from_millis(250);
 /// How often the tries in hand are looked at.
-const EVERY: Duration = Duration::from_millis(25);
+pub const EVERY: Duration = Duration::from_millis(25);
 
 /// What is to be done about one try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,15 +85,15 @@ pub(super) async fn watch(upstream: Arc<Upstream>) {
         }
         let leaving = upstream.leaving();
         for server in upstream.servers().iter().chain(&leaving) {
-            if server.in_flight() > 0 {
-                look_at(&upstream, server);
+            if server.in_flight() > 0 && look_at(&upstream, server, Instant::now()) {
+                probe_now(&upstream, server);
             }
         }
     }
 }
 
-fn look_at(upstream: &Arc<Upstream>, server: &Arc<Server>) {
-    let now = Instant::now();
+/// Looks at what a server has in hand and cuts what is late; returns whether it is to be probed.
+pub fn look_at(upstream: &Upstream, server: &Server, now: Instant) -> bool {
     let mut quiet = false;
     for entry in server.tries().snapshot() {
         match verdict(&entry, server, upstream, now) {
@@ -104,9 +104,7 @@ fn look_at(upstream: &Arc<Upstream>, server: &Arc<Server>) {
             Verdict::Disconnect => entry.disconnect(),
         }
     }
-    if quiet {
-        probe_now(upstream, server);
-    }
+    quiet
 }
 
 fn verdict(entry: &Try, server: &Server, upstream: &Upstream, now: Instant) -> Verdict {
@@ -134,7 +132,17 @@ pub(super) fn probe_now(upstream: &Arc<Upstream>, server: &Arc<Server>) {
 async fn question(upstream: &Upstream, server: &Arc<Server>) {
     let asked = Instant::now();
     let result = probe::ask(server, &upstream.settings().health, QUIET).await;
-    let now = Instant::now();
+    conclude(upstream, server, result, asked, Instant::now());
+}
+
+/// Takes in what came of a probe out of turn: cuts what can move when the server is dead.
+pub fn conclude(
+    upstream: &Upstream,
+    server: &Arc<Server>,
+    result: Probe,
+    asked: Instant,
+    now: Instant,
+) {
     let is_dead = match result {
         // What it has said to others meanwhile counts too.
         Probe::TimedOut => server.heard().at().is_none_or(|heard| heard < asked),

@@ -1,0 +1,243 @@
+//! The virtual proxy's way of a request: what [`crate::gateway`] does, with the same calls in the
+//! same order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::server::{Answer, Job};
+use super::world::{Event, FIRST, World};
+use crate::balance::{Method, Wish, hashing};
+use crate::gateway::exchange::{Exchange, RequestFacts};
+use crate::retry::{Decision, Failure};
+use crate::upstream::health::Cause;
+
+/// How many of the first picks are kept in order.
+const KEPT: usize = 60;
+
+/// A request that is under way.
+pub(super) struct Request {
+    pub(super) exchange: Exchange,
+    serial: u64,
+    write: bool,
+    client: usize,
+    arrived: Duration,
+    /// How often it was carried out.
+    carried_out: u32,
+}
+
+/// How a request ended, for the client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Well,
+    Error,
+    Refused,
+    Lost,
+}
+
+impl World<'_> {
+    pub(super) fn arrive(&mut self) {
+        let next = FIRST + Duration::from_secs_f64((self.serial + 1) as f64 / self.plan.rate);
+        self.schedule(next, Event::Arrive);
+        let client = self.dice.usize(..self.cookies.len());
+        let mut exchange = Exchange::new(Arc::clone(&self.live), self.instant());
+        exchange.upstream = Some(Arc::clone(&self.upstream));
+        exchange.settings = Some(Arc::clone(&self.settings));
+        exchange.wish = Wish {
+            key: match self.plan.method {
+                Method::IpHash | Method::Hash(_) => Some(hashing::key(&client.to_be_bytes())),
+                _ => None,
+            },
+            sticky: self.cookies[client],
+            again: false,
+        };
+        let write = self.dice.f64() < self.plan.writes;
+        exchange.repeatable = !write;
+        let key = self.requests.insert(Request {
+            exchange,
+            serial: self.serial,
+            write,
+            client,
+            arrived: self.now,
+            carried_out: 0,
+        });
+        self.serial += 1;
+        self.outcome.sent += 1;
+        self.upstream.earn(self.instant());
+        self.send(key);
+    }
+
+    /// Sends a request to one server after the other, until one takes it or it has to give up.
+    pub(super) fn send(&mut self, key: usize) {
+        loop {
+            let now = self.instant();
+            let request = &mut self.requests[key];
+            let exchange = &mut request.exchange;
+            self.laws.before(&self.servers, &exchange.tried);
+            let picked = self.upstream.pick(exchange.wish, &exchange.tried, now);
+            let found = picked.as_ref().map(|p| self.index[&p.server.identity()]);
+            let found = found.map_err(|&nobody| nobody);
+            self.laws.after(found, request.client, &mut self.outcome);
+            let (Ok(picked), Ok(index)) = (picked, found) else {
+                return self.end(key, End::Refused);
+            };
+            let again = !exchange.tried.is_empty();
+            exchange.begin_try(picked, now);
+            if self.simulated[index].accepts() {
+                exchange.passed_on(true, true, now);
+                let job = self.simulated[index].job(key, request.serial);
+                self.note_sent(index, again);
+                if let Some(takes) = self.simulated[index].take(job, &mut self.dice) {
+                    self.schedule(self.now + takes, Event::Done(index, job));
+                }
+                return;
+            }
+            self.note_sent(index, again);
+            self.upstream
+                .take_out(&self.servers[index], Cause::NotConnected, now);
+            self.note_turn(index);
+            if !self.fail(key, Failure::NotConnected) {
+                return;
+            }
+        }
+    }
+
+    fn note_sent(&mut self, index: usize, again: bool) {
+        let served = &mut self.outcome.servers[index];
+        if again {
+            served.again += 1;
+        } else {
+            served.first += 1;
+            if self.outcome.order.len() < KEPT {
+                self.outcome.order.push(index);
+            }
+        }
+        let tenth = usize::try_from(self.now.as_millis() / 100).unwrap_or(0);
+        if served.by_tenth.len() <= tenth {
+            served.by_tenth.resize(tenth + 1, 0);
+        }
+        served.by_tenth[tenth] += 1;
+        let in_flight = self.servers[index].in_flight();
+        served.most_in_flight = served.most_in_flight.max(in_flight);
+    }
+
+    /// Ends the try of a request that has failed; returns whether it goes on to another server.
+    pub(super) fn fail(&mut self, key: usize, failure: Failure) -> bool {
+        let now = self.instant();
+        let request = &mut self.requests[key];
+        let facts = RequestFacts {
+            replayable: true,
+            answered: false,
+        };
+        let decision = request.exchange.decide(failure, facts, now);
+        self.settle(key, failure, decision);
+        if decision == Decision::GiveUp {
+            self.end(key, End::Lost);
+        }
+        decision != Decision::GiveUp
+    }
+
+    pub(super) fn settle(&mut self, key: usize, failure: Failure, decision: Decision) {
+        let now = self.instant();
+        let exchange = &mut self.requests[key].exchange;
+        let current = exchange.current.as_ref();
+        if let Some(index) = current.map(|current| self.index[&current.server.identity()]) {
+            self.outcome.servers[index].failed += 1;
+        }
+        exchange.settle(failure, decision, "failed", now);
+    }
+
+    pub(super) fn end(&mut self, key: usize, end: End) {
+        let now = self.instant();
+        let mut request = self.requests.remove(key);
+        request.exchange.end_try("answered", now);
+        match end {
+            End::Well => {
+                self.outcome.well += 1;
+                self.outcome.times.push(self.now - request.arrived);
+            }
+            End::Error => self.outcome.errors += 1,
+            End::Refused => self.outcome.refused += 1,
+            End::Lost if request.write => self.outcome.lost_writes += 1,
+            End::Lost => self.outcome.lost_reads += 1,
+        }
+        if request.write {
+            if end != End::Well && request.carried_out > 0 {
+                self.outcome.ghosts += 1;
+            }
+            let tried_elsewhere = !request.exchange.tried.is_empty();
+            if tried_elsewhere || end == End::Lost {
+                self.ended
+                    .insert(request.serial, (end, request.carried_out));
+            }
+        }
+    }
+
+    pub(super) fn done(&mut self, index: usize, job: Job) {
+        let answer = self.simulated[index].finish(job);
+        while let Some((next, takes)) = self.simulated[index].next(&mut self.dice) {
+            self.schedule(self.now + takes, Event::Done(index, next));
+        }
+        let Some(answer) = answer else { return };
+        let identity = self.servers[index].identity();
+        let request = self
+            .requests
+            .get_mut(job.key)
+            .filter(|r| r.serial == job.serial);
+        let Some(request) = request else {
+            return self.carried_out_late(job, answer);
+        };
+        if answer == Answer::Well {
+            request.carried_out += 1;
+            if request.write && request.carried_out > 1 {
+                self.outcome.doubled += 1;
+            }
+        }
+        let current = request.exchange.current.as_ref();
+        if current.is_some_and(|current| current.server.identity() == identity) {
+            self.answered(index, job.key, answer);
+        }
+    }
+
+    /// A server was done with a request that had ended for its client before.
+    pub(super) fn carried_out_late(&mut self, job: Job, answer: Answer) {
+        if answer != Answer::Well {
+            return;
+        }
+        if let Some((end, times)) = self.ended.get_mut(&job.serial) {
+            *times += 1;
+            self.outcome.doubled += u64::from(*times > 1);
+            self.outcome.ghosts += u64::from(*end != End::Well && *times == 1);
+        }
+    }
+
+    /// Takes in an answer as `gateway::passing` does.
+    pub(super) fn answered(&mut self, index: usize, key: usize, answer: Answer) {
+        let now = self.instant();
+        let server = Arc::clone(&self.servers[index]);
+        let request = &mut self.requests[key];
+        if let Some(current) = &request.exchange.current {
+            current.open.answered();
+            current.open.heard.set(now);
+            if let (Answer::Well, Some(sent)) = (answer, current.open.sent.at()) {
+                server.measured(now.saturating_duration_since(sent), now);
+            }
+        }
+        server.heard().set(now);
+        self.upstream
+            .answered(&server, answer == Answer::ServerError, now);
+        if self.simulated[index].drains {
+            self.upstream.take_out(&server, Cause::Draining, now);
+        }
+        self.note_turn(index);
+        let client = self.requests[key].client;
+        let had = self.cookies[client].filter(|&had| self.upstream.is_up(had));
+        if self.plan.sticky && had.is_none() {
+            self.cookies[client] = Some(server.identity());
+        }
+        let end = match answer {
+            Answer::Well => End::Well,
+            Answer::ServerError | Answer::DatabaseAway => End::Error,
+        };
+        self.end(key, end);
+    }
+}
