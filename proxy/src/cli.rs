@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::simulate;
+use crate::{explain, simulate};
 
 /// Where the configuration is in the image.
-const CONFIG: &str = "/etc/proxy/proxy.toml";
+pub(crate) const CONFIG: &str = "/etc/proxy/proxy.toml";
 
 /// A load-balancing reverse proxy: weighted upstreams, failover, static files.
 #[derive(Debug, Clone, PartialEq, Parser)]
@@ -66,6 +66,9 @@ pub enum Command {
     /// Simulates the balancing of a described fleet, in virtual time and without a network.
     #[command(after_help = "Example: proxy simulate --server a:4 --server b:6 --event 3s:a:dies")]
     Simulate(simulate::Flags),
+    /// Asks the running proxy where a request would go, and why not elsewhere; takes no turn.
+    #[command(after_help = "Example: proxy explain /api/music/ --config proxy/conf/proxy.toml")]
+    Explain(explain::Flags),
     /// Asks the running proxy's admin listener whether it serves; exits with 0 or 1.
     #[command(after_help = "Example: proxy healthcheck --config proxy/conf/proxy.toml")]
     Healthcheck {
@@ -104,6 +107,7 @@ mod tests {
             let file = match parsed.command {
                 Command::Serve { config } | Command::Healthcheck { config } => config,
                 Command::Check { file } => file,
+                Command::Explain(flags) => flags.config,
                 Command::Simulate(flags) => {
                     assert_eq!(flags.plan().unwrap().servers.len(), 2);
                     continue;

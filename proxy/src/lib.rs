@@ -21,6 +21,7 @@ pub mod clients;
 pub mod config;
 pub mod drain;
 pub mod events;
+pub mod explain;
 pub mod files;
 pub mod forward;
 pub mod front;

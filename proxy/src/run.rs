@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use crate::access_log::AccessLog;
 use crate::cli::{Cli, Command, LogFormat};
 use crate::config::{self, Config, Severity};
+use crate::explain;
 use crate::healthcheck;
 use crate::server::{self, Orders, Sockets, StartError};
 use crate::simulate;
@@ -42,6 +43,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve { config } => serve(&config),
         Command::Check { file } => check(&file),
         Command::Simulate(flags) => simulate(flags),
+        Command::Explain(flags) => explain(&flags),
         Command::Healthcheck { config } => check_health(&config),
     }
 }
@@ -206,18 +208,34 @@ fn check(file: &Path) -> ExitCode {
 }
 
 fn check_health(file: &Path) -> ExitCode {
-    // The file may have been broken since the proxy read it: that makes no running proxy unwell.
-    let admin = match config::admin_access(file) {
-        Ok(access) => access.address,
-        Err(refused) => return fail(BAD_CONFIGURATION, &refused),
-    };
-    let answer = Runtime::new()
-        .map_err(|error| error.to_string())
-        .and_then(|runtime| runtime.block_on(healthcheck::ask(admin)));
-    match answer {
+    match ask_admin(file, healthcheck::ask) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => fail(1, &reason),
+        Err(code) => code,
     }
+}
+
+fn explain(flags: &explain::Flags) -> ExitCode {
+    let asked = ask_admin(&flags.config, |admin| explain::ask(admin, flags));
+    match asked {
+        Ok(answer) => {
+            say(&answer);
+            ExitCode::SUCCESS
+        }
+        Err(code) => code,
+    }
+}
+
+/// Asks the admin listener that a configuration names; says what is wrong and returns the code.
+fn ask_admin<T, F>(file: &Path, ask: impl FnOnce(SocketAddr) -> F) -> Result<T, ExitCode>
+where
+    F: Future<Output = Result<T, String>>,
+{
+    // The file may have been broken since the proxy read it: that makes no running proxy unwell.
+    let access = config::admin_access(file).map_err(|refused| fail(BAD_CONFIGURATION, &refused))?;
+    Runtime::new()
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| runtime.block_on(ask(access.address)))
+        .map_err(|reason| fail(1, &reason))
 }
 
 #[expect(

@@ -1,9 +1,10 @@
 //! The admin listener: how the proxy and its servers fare, and changes while it runs.
 //!
-//! [`status`] shows, [`hearing`] tells of each change as it happens, [`change`] changes; [`guard`]
+//! [`status`] shows, [`explain`] says where a request would go, [`hearing`] tells of each change as it happens, [`change`] changes; [`guard`]
 //! decides who may. Every answer is JSON, faults as `{"detail": …}`.
 
 mod change;
+mod explain;
 mod guard;
 mod hearing;
 mod status;
@@ -61,6 +62,7 @@ pub fn router(admin: Admin, address: SocketAddr) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/status", get(status::status))
+        .route("/explain", get(explain::explain))
         .route("/events", get(hearing::events))
         .route("/reload", post(change::reload))
         .route(

@@ -56,6 +56,15 @@ impl Method {
         Ok(method)
     }
 
+    /// What it hashes, in words.
+    pub fn hashed_by(&self) -> Option<String> {
+        match self {
+            Self::IpHash => Some("client address".to_owned()),
+            Self::Hash(key) => Some(key.to_string()),
+            Self::RoundRobin | Self::LeastConnections | Self::RandomTwo | Self::LeastTime => None,
+        }
+    }
+
     /// Its name.
     pub fn name(&self) -> &'static str {
         match self {

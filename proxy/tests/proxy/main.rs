@@ -11,6 +11,7 @@ mod failover;
 mod forwarding;
 mod idempotency;
 mod log_lines;
+mod methods;
 mod misbehaviour;
 mod overload;
 mod patience;

@@ -1,0 +1,227 @@
+//! `GET /explain?path=…`: where a request would go that is only described, and why not elsewhere.
+//!
+//! The answer comes from the very pick that a request would meet, made on a copy: nobody's turn is
+//! taken.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use serde::Serialize;
+
+use super::{Admin, Fault};
+use crate::balance::{Asked, Wish};
+use crate::gateway::Target;
+use crate::upstream::health::State as Fitness;
+use crate::upstream::{Explained, Upstream};
+
+/// A request that is only described.
+#[derive(Debug)]
+struct Described {
+    method: Method,
+    path: String,
+    host: Option<String>,
+    client: IpAddr,
+    headers: HeaderMap,
+}
+
+/// Where it would go.
+#[derive(Debug, Serialize)]
+pub(super) struct Explanation {
+    request: String,
+    client: IpAddr,
+    route: Option<String>,
+    /// `upstream`, `files` or nothing.
+    target: Option<&'static str>,
+    upstream: Option<Arc<str>>,
+    method: Option<&'static str>,
+    /// What the hashing goes by, and whether the request has it.
+    hash: Option<String>,
+    has_key: bool,
+    /// Its sticky cookie names a server.
+    has_cookie: bool,
+    picked: Option<Arc<str>>,
+    candidates: Vec<Candidate>,
+}
+
+/// A server that it could go to.
+#[derive(Debug, Serialize)]
+struct Candidate {
+    server: String,
+    endpoint: Arc<str>,
+    instance: Option<String>,
+    weight: u32,
+    /// How much of its weight counts already, in percent.
+    warm: u32,
+    backup: bool,
+    state: &'static str,
+    cause: Option<&'static str>,
+    in_flight: u32,
+    max_connections: Option<u32>,
+    first_byte_ms: Option<f64>,
+    picked: bool,
+    why: &'static str,
+}
+
+/// Explains where a request would go.
+pub(super) async fn explain(
+    State(admin): State<Admin>,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Json<Explanation>, Fault> {
+    let request = described(pairs).map_err(|told| Fault(StatusCode::BAD_REQUEST, told))?;
+    let live = admin.live.load();
+    let path = request.path.split('?').next().unwrap_or_default();
+    let found = live.routes.find(request.host.as_deref(), path);
+    let mut explanation = Explanation {
+        request: format!("{} {}", request.method, request.path),
+        client: live.clients.client_of(request.client, &request.headers),
+        route: found.as_ref().map(|found| found.matcher.to_string()),
+        target: None,
+        upstream: None,
+        method: None,
+        hash: None,
+        has_key: false,
+        has_cookie: false,
+        picked: None,
+        candidates: Vec::new(),
+    };
+    match found.map(|found| found.route) {
+        Some(Target::Files(_)) => explanation.target = Some("files"),
+        Some(Target::Upstream { upstream, .. }) => {
+            explanation.target = Some("upstream");
+            let asked = Asked {
+                headers: &request.headers,
+                path,
+                client: explanation.client,
+            };
+            explain_upstream(&mut explanation, upstream, &asked);
+        }
+        None => {}
+    }
+    Ok(Json(explanation))
+}
+
+fn explain_upstream(explanation: &mut Explanation, upstream: &Upstream, asked: &Asked<'_>) {
+    let settings = upstream.settings();
+    let wish = Wish::of(&settings.method, settings.sticky.as_deref(), asked);
+    let now = Instant::now();
+    explanation.upstream = Some(Arc::clone(upstream.name()));
+    explanation.method = Some(settings.method.name());
+    explanation.hash = settings.method.hashed_by();
+    explanation.has_key = wish.key.is_some();
+    explanation.has_cookie = wish.sticky.is_some();
+    let explained = upstream.explain(wish, now);
+    let picked = explained.iter().find(|server| server.picked);
+    explanation.picked = picked.map(|picked| Arc::clone(picked.server.endpoint_text()));
+    explanation.candidates = explained.iter().map(|one| candidate(one, now)).collect();
+}
+
+fn candidate(explained: &Explained, now: Instant) -> Candidate {
+    let Explained {
+        server,
+        candidate,
+        reason,
+        picked,
+    } = explained;
+    let (state, cause) = match server.with_health(|health| health.state()) {
+        Fitness::Up => ("up", None),
+        Fitness::Out(cause) => ("out", Some(cause.as_str())),
+    };
+    let first_byte = server.first_byte(now);
+    Candidate {
+        server: server.address().to_owned(),
+        endpoint: Arc::clone(server.endpoint_text()),
+        instance: server.instance(),
+        weight: candidate.weight,
+        warm: candidate.warmth * 100 / crate::balance::slow_start::WARM,
+        backup: candidate.backup,
+        state,
+        cause,
+        in_flight: candidate.in_flight,
+        max_connections: server.max_connections(),
+        first_byte_ms: first_byte.map(crate::gateway::exchange::milliseconds),
+        picked: *picked,
+        why: reason.words(),
+    }
+}
+
+/// Reads the description of a request; the error says in a sentence what is wrong with it.
+fn described(pairs: Vec<(String, String)>) -> Result<Described, String> {
+    let mut request = Described {
+        method: Method::GET,
+        path: String::new(),
+        host: None,
+        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        headers: HeaderMap::new(),
+    };
+    for (key, value) in pairs {
+        match key.as_str() {
+            "method" => {
+                let method = value.parse();
+                request.method = method.map_err(|_| "`method` is not one.".to_owned())?;
+            }
+            "path" => request.path = value,
+            "host" => request.host = Some(value),
+            "client" => {
+                let client = value.parse();
+                request.client = client.map_err(|_| "`client` is no IP address.".to_owned())?;
+            }
+            "header" => {
+                let (name, value) = header(&value)
+                    .ok_or_else(|| "`header` is not of the form `Name: value`.".to_owned())?;
+                request.headers.append(name, value);
+            }
+            _ => {
+                let known = "method, path, host, client and header";
+                return Err(format!("Only {known} can be given."));
+            }
+        }
+    }
+    if !request.path.starts_with('/') {
+        return Err("`path` is needed, and begins with a slash.".to_owned());
+    }
+    Ok(request)
+}
+
+fn header(text: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = text.split_once(':')?;
+    Some((name.trim().parse().ok()?, value.trim().parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pairs: &[(&str, &str)], expected: Result<(), &str>) {
+        let owned = pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let got = described(owned.collect());
+        match (got, expected) {
+            (Ok(_), Ok(())) => {}
+            (Err(told), Err(word)) => assert!(told.contains(word), "{told}"),
+            (got, expected) => panic!("{got:?} instead of {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn a_description_is_read_or_refused_in_a_sentence() {
+        check(
+            &[
+                ("path", "/api/"),
+                ("client", "::1"),
+                ("header", "X-User: leo"),
+            ],
+            Ok(()),
+        );
+        check(&[], Err("path"));
+        check(&[("path", "api")], Err("path"));
+        check(&[("path", "/"), ("client", "leo")], Err("client"));
+        check(&[("path", "/"), ("header", "X-User")], Err("header"));
+        check(&[("path", "/"), ("method", "GE T")], Err("method"));
+        check(&[("path", "/"), ("user", "leo")], Err("header"));
+    }
+}
