@@ -126,6 +126,7 @@ impl<'p> World<'p> {
             routes: Table::new([]),
             clients: Clients::default(),
             admin_token_file: None,
+            redirect: None,
             upstreams: vec![Arc::clone(&upstream)],
         };
         let steady = plan.slow_start.is_zero();
