@@ -1,7 +1,7 @@
 //! What `stack up` makes sure of before anything is started, so that a wrong setting is told in one sentence.
 
-use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use crate::Fault;
@@ -10,10 +10,15 @@ use crate::layout::Layout;
 use crate::plan::{Database, Programs, static_folder};
 use crate::postgres::{self, Installation};
 
+/// Where the status page is unless another address is asked for.
+pub(crate) const STATUS_PAGE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
+
 /// Everything that is known to be there.
 pub(crate) struct Checked {
     /// Where things lie.
     pub(crate) layout: Layout,
+    /// Where the proxy's status page is to be.
+    pub(crate) admin: SocketAddr,
     /// What is started.
     pub(crate) programs: Programs,
     /// The folder of static files.
@@ -26,10 +31,14 @@ pub(crate) struct Checked {
 
 /// Checks what the command line says, and finds what it leaves open.
 pub(crate) async fn check(layout: Layout, options: &UpOptions) -> Result<Checked, Fault> {
-    check_addresses(options.listen, options.admin)?;
-    for (what, address) in [("--listen", options.listen), ("--admin", options.admin)] {
-        check_free(what, address)?;
-    }
+    check_free("--listen", options.listen)?;
+    let admin = match options.admin {
+        Some(admin) => admin,
+        None => free_admin(options.listen, STATUS_PAGE)
+            .map_err(|error| Fault::new(format!("--admin: {error}")))?,
+    };
+    check_addresses(options.listen, admin)?;
+    check_free("--admin", admin)?;
     if let Some(address) = options.tls {
         check_free("--tls", address)?;
         check_pair(&options.tls_folder)?;
@@ -42,6 +51,7 @@ pub(crate) async fn check(layout: Layout, options: &UpOptions) -> Result<Checked
     };
     Ok(Checked {
         layout,
+        admin,
         programs,
         files,
         database,
@@ -77,14 +87,26 @@ fn check_addresses(listen: SocketAddr, admin: SocketAddr) -> Result<(), Fault> {
             "--admin {admin}: the status page is for this machine alone; expected a loopback address such as 127.0.0.1:9090"
         )));
     }
-    let same_ip =
-        listen.ip() == admin.ip() || listen.ip().is_unspecified() || admin.ip().is_unspecified();
-    if same_ip && listen.port() == admin.port() {
+    if meet(listen, admin) {
         return Err(Fault::new(format!(
             "--admin {admin} and --listen {listen} meet; expected an address of its own for each"
         )));
     }
     Ok(())
+}
+
+fn meet(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_ip =
+        one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    same_ip && one.port() == other.port()
+}
+
+/// Returns the usual address, or one with a free port if somebody else has it: nobody asked for this one.
+fn free_admin(listen: SocketAddr, usual: SocketAddr) -> io::Result<SocketAddr> {
+    if !meet(listen, usual) && TcpListener::bind(usual).is_ok() {
+        return Ok(usual);
+    }
+    TcpListener::bind((usual.ip(), 0))?.local_addr()
 }
 
 fn check_free(what: &str, address: SocketAddr) -> Result<(), Fault> {
@@ -133,6 +155,18 @@ mod tests {
             let fault = check(listen, admin).unwrap_err();
             assert!(fault.contains("meet"), "{listen} {admin}: {fault}");
         }
+    }
+
+    #[test]
+    fn the_status_page_moves_where_its_usual_port_is_taken() {
+        let somebody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let taken = somebody.local_addr().unwrap();
+        let listen = "127.0.0.1:1".parse().unwrap();
+        let moved = free_admin(listen, taken).unwrap();
+        assert!(moved != taken && moved.ip() == taken.ip() && moved.port() > 0);
+        drop(somebody);
+        let beside = free_admin(taken, taken).unwrap();
+        assert_ne!(beside, taken, "the proxy itself listens there");
     }
 
     #[test]

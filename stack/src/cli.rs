@@ -79,9 +79,9 @@ pub struct UpOptions {
     /// Address of the proxy
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// Address of the proxy's status page
-    #[arg(long, default_value = "127.0.0.1:9090")]
-    pub admin: SocketAddr,
+    /// Address of the proxy's status page; by default 127.0.0.1:9090, or a free port where that is taken
+    #[arg(long)]
+    pub admin: Option<SocketAddr>,
     /// Address of the proxy over TLS; by default none
     #[arg(long)]
     pub tls: Option<SocketAddr>,

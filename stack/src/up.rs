@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use crate::Fault;
 use crate::admin_password;
 use crate::ask::{Address, get};
-use crate::check::{Checked, check};
+use crate::check::{Checked, STATUS_PAGE, check};
 use crate::cli::UpOptions;
 use crate::control;
 use crate::end::End;
@@ -62,7 +62,7 @@ async fn run(
     let supervisor = Arc::new(Supervisor::new(
         checked.layout.clone(),
         logs.clone(),
-        options.admin,
+        checked.admin,
         Recipes {
             layout: checked.layout.clone(),
             programs: checked.programs.clone(),
@@ -119,6 +119,12 @@ async fn start(
     layout.make_folders().await?;
     if let Some(remark) = layout.remark() {
         logs.say(&remark);
+    }
+    if options.admin.is_none() && checked.admin != STATUS_PAGE {
+        logs.say(&format!(
+            "{STATUS_PAGE} is taken, so the proxy's status page is at {}",
+            checked.admin
+        ));
     }
     admin_password::make(layout, options.admin_password_file.as_deref()).await?;
     let services = api_services(options.weights.len());
@@ -183,7 +189,7 @@ async fn write_proxy_config(
     });
     let text = proxy_toml(
         options.listen,
-        options.admin,
+        checked.admin,
         secure,
         &checked.files,
         &pools,
