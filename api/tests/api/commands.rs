@@ -10,7 +10,7 @@ use tokio::process::{ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::program::{SECRET, Serving, api, output, url};
-use crate::support::{PATIENCE, request};
+use crate::support::{PATIENCE, eventually, request};
 
 const NEW: &str = "a new password";
 
@@ -227,18 +227,42 @@ async fn half_a_first_account_is_refused_by_name() {
     }
 }
 
-/// Reads until a question was asked.
-async fn until_asked(output: &mut ChildStdout, question: &str, seen: &mut String) {
-    let begin = seen.len();
-    let reading = async {
-        while !seen[begin..].contains(question) {
-            let mut bytes = [0; 256];
-            let count = output.read(&mut bytes).await.unwrap();
-            assert_ne!(count, 0, "ended before {question:?}: {seen}");
-            seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
-        }
-    };
-    timeout(PATIENCE, reading).await.unwrap();
+/// What a program at a terminal has shown, and how much of it was looked at.
+struct Screen {
+    output: ChildStdout,
+    seen: String,
+    read: usize,
+}
+
+impl Screen {
+    /// Reads on until the text is there.
+    async fn shows(&mut self, text: &str) {
+        let reading = async {
+            loop {
+                if let Some(at) = self.seen[self.read..].find(text) {
+                    self.read += at + text.len();
+                    return;
+                }
+                let mut bytes = [0; 256];
+                let count = self.output.read(&mut bytes).await.unwrap();
+                assert_ne!(count, 0, "ended before {text:?}: {}", self.seen);
+                self.seen
+                    .push_str(&String::from_utf8_lossy(&bytes[..count]));
+            }
+        };
+        timeout(PATIENCE, reading).await.unwrap();
+    }
+}
+
+/// Waits until a terminal does not show what is typed.
+async fn echo_is_off(terminal: &std::path::Path) {
+    eventually("a terminal without echo", || async {
+        let name = tokio::fs::read_to_string(terminal).await.unwrap();
+        let mut stty = Command::new("stty");
+        let state = stty.args(["-F", name.trim(), "-a"]).output().await.unwrap();
+        String::from_utf8_lossy(&state.stdout).contains(" -echo ")
+    })
+    .await;
 }
 
 #[sqlx::test(migrations = false)]
@@ -246,8 +270,11 @@ async fn on_a_terminal_the_name_and_the_password_are_asked_for(
     pool: PgPoolOptions,
     database: PgConnectOptions,
 ) {
-    // `script` gives the program a terminal.
-    let program = format!("{} createsuperuser", env!("CARGO_BIN_EXE_api"));
+    let folder = tempfile::tempdir().unwrap();
+    let terminal = folder.path().join("terminal");
+    // `script` gives the program a terminal; its name is for `stty`.
+    let api = env!("CARGO_BIN_EXE_api");
+    let program = format!("tty >{}; exec {api} createsuperuser", terminal.display());
     let mut child = Command::new("script")
         .args([
             "--quiet",
@@ -264,24 +291,29 @@ async fn on_a_terminal_the_name_and_the_password_are_asked_for(
         .spawn()
         .unwrap();
     let mut input = child.stdin.take().unwrap();
-    let mut output = child.stdout.take().unwrap();
-    let mut seen = String::new();
-    for (question, answer) in [
-        ("Username: ", "leo\n"),
-        ("Password: ", "short\n"),
-        ("at least 8 characters", ""),
-        ("Password: ", "typed secret\n"),
-        ("Password (again): ", "typed sekret\n"),
-        ("not the same", ""),
-        ("Password: ", "typed secret\n"),
-        ("Password (again): ", "typed secret\n"),
-        ("Superuser leo created.", ""),
+    let mut screen = Screen {
+        output: child.stdout.take().unwrap(),
+        seen: String::new(),
+        read: 0,
+    };
+    for (text, answer, hidden) in [
+        ("Username: ", "leo\n", false),
+        ("Password: ", "short\n", true),
+        ("at least 8 characters", "", false),
+        ("Password: ", "typed secret\n", true),
+        ("Password (again): ", "typed sekret\n", true),
+        ("not the same", "", false),
+        ("Password: ", "typed secret\n", true),
+        ("Password (again): ", "typed secret\n", true),
+        ("Superuser leo created.", "", false),
     ] {
-        if !answer.is_empty() || !seen.contains(question) {
-            until_asked(&mut output, question, &mut seen).await;
+        screen.shows(text).await;
+        if hidden {
+            echo_is_off(&terminal).await;
         }
         input.write_all(answer.as_bytes()).await.unwrap();
     }
+    let seen = screen.seen;
     drop(input);
     let ended = timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
     assert_eq!(ended.code(), Some(0), "{seen}");

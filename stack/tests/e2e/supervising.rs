@@ -130,6 +130,7 @@ fn the_probe_tells_a_loss(world: &World) {
     let probe = |url: String, path: &str| {
         let mut command = stack.command(&["probe", &url, "--rate", "50", "--for", "2s"]);
         command.args(["--path", path]).stderr(Stdio::inherit());
+        command.env("STACK_USER", world.admin());
         command
     };
     let url = format!("http://{}/", world.address);

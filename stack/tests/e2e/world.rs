@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
@@ -140,6 +142,13 @@ impl World {
     /// How the administrator is let in.
     pub(crate) fn authorization(&self) -> Authorization {
         self.driver.authorization()
+    }
+
+    /// The administrator's name and password, with a colon between them.
+    pub(crate) fn admin(&self) -> String {
+        let authorization = self.authorization().header();
+        let pair = authorization.to_str().unwrap().strip_prefix("Basic ");
+        String::from_utf8(STANDARD.decode(pair.unwrap()).unwrap()).unwrap()
     }
 
     pub(crate) fn log(&self) -> String {
