@@ -56,14 +56,16 @@ impl Recipes {
         environment.extend([
             ("INSTANCE_NAME", name.clone()),
             ("API_LISTEN", format!("unix:{}", socket.display())),
-            // As in the compose file: who is signed in may add a song.
-            ("API_PERMISSION", "read-only".to_owned()),
             ("ADMIN_USERNAME", ADMIN.to_owned()),
             (
                 "ADMIN_PASSWORD_FILE",
                 self.layout.admin_password().display().to_string(),
             ),
         ]);
+        // As in the compose file: who is signed in may add a song, unless the caller says otherwise.
+        if std::env::var_os("API_PERMISSION").is_none() {
+            environment.push(("API_PERMISSION", "read-only".to_owned()));
+        }
         environment.extend(self.log_format());
         Recipe {
             name,

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 
@@ -236,7 +237,9 @@ async fn wait_until_ready(options: &UpOptions, supervisor: &Supervisor) -> Resul
     let proxy = Address::Tcp(reachable(options.listen));
     loop {
         let answer = get(&proxy, "/api/music/", Duration::from_secs(5)).await;
-        if answer.is_ok_and(|answer| answer.status.is_success()) {
+        // Who may not read is answered, too.
+        let is_answer = |status: StatusCode| status.is_success() || status == StatusCode::FORBIDDEN;
+        if answer.is_ok_and(|answer| is_answer(answer.status)) {
             return Ok(());
         }
         sleep(LOOK).await;

@@ -7,13 +7,14 @@ use serde_json::Value;
 use stack::probe::Authorization;
 use stack::probe::scenario::{self, Stage};
 
-use crate::driver::{Call, Driver, Verb, must, root};
+use crate::driver::{Call, Driver, Verb, must, psql, root};
 
 /// One project.
 pub(crate) struct Compose {
     project: String,
     listen: SocketAddr,
     files: &'static str,
+    variables: &'static [(&'static str, &'static str)],
 }
 
 impl Compose {
@@ -22,6 +23,7 @@ impl Compose {
             project: format!("e2e{}", std::process::id()),
             listen,
             files: "docker-compose.yml:docker-compose.override.yml",
+            variables: &[],
         }
     }
 
@@ -29,8 +31,20 @@ impl Compose {
     pub(crate) fn on_unix_sockets(listen: SocketAddr) -> Self {
         Self {
             project: format!("e2eunix{}", std::process::id()),
-            listen,
             files: "docker-compose.yml:docker-compose.override.yml:docker-compose.unix.yml",
+            ..Self::new(listen)
+        }
+    }
+
+    /// A project in whose files these variables are put in.
+    pub(crate) fn with(
+        listen: SocketAddr,
+        variables: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        Self {
+            project: format!("e2ewith{}", std::process::id()),
+            variables,
+            ..Self::new(listen)
         }
     }
 
@@ -45,6 +59,7 @@ impl Compose {
     fn environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
             .current_dir(root())
+            .envs(self.variables.iter().copied())
             .env("COMPOSE_PROJECT_NAME", &self.project)
             .env("COMPOSE_FILE", self.files)
             .env("PORT", self.listen.port().to_string())
@@ -102,6 +117,12 @@ impl Driver for Compose {
     fn rollout(&self) {
         let mut command = Command::new(root().join("scripts/rollout"));
         must(self.environment(&mut command).arg("--docker"));
+    }
+
+    fn sql(&self, statements: &str) -> bool {
+        let mut command = self.compose(&["exec", "-T", "db"]);
+        command.args(psql(statements));
+        command.output().unwrap().status.success()
     }
 
     fn restore(&self) {

@@ -46,6 +46,8 @@ pub(crate) trait Driver: Send + Sync {
     fn scale(&self, service: &str, count: usize);
     /// Replaces every API instance by a new one, as an operator would.
     fn rollout(&self);
+    /// Has the database run statements, all of them or none; says whether it did.
+    fn sql(&self, statements: &str) -> bool;
     /// Puts a stack right that a failed scenario left behind; what is right already is no fault.
     fn restore(&self);
     /// How the administrator is let in.
@@ -104,4 +106,21 @@ pub(crate) fn must(command: &mut Command) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Has `psql` run statements as one transaction, quietly.
+pub(crate) fn psql(statements: &str) -> [&str; 9] {
+    let user = "--username=music";
+    let stop = "--set=ON_ERROR_STOP=1";
+    [
+        "psql",
+        "--no-psqlrc",
+        "--quiet",
+        stop,
+        user,
+        "--dbname=music",
+        "--single-transaction",
+        "--command",
+        statements,
+    ]
 }

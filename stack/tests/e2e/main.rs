@@ -21,11 +21,14 @@ mod in_flight;
 mod load;
 mod native;
 mod raw;
+mod recorded;
 mod rollout;
 mod scaling;
 mod settings;
 mod split;
 mod supervising;
+#[path = "../../../api/tests/recorded/mod.rs"]
+mod transcript;
 mod unix_sockets;
 mod walk;
 mod world;
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         ("figures", figures::scenarios(kind)),
         ("walk", walk::scenarios(kind)),
         ("unix_sockets", unix_sockets::scenarios(kind)),
+        ("recorded", recorded::scenarios(kind)),
         ("supervising", supervising::scenarios(kind)),
     ] {
         for &(name, scenario) in scenarios {

@@ -9,11 +9,12 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 use stack::ask::{Address, get};
+use stack::layout::Layout;
 use stack::probe::Authorization;
 use stack::probe::scenario::{self, Stage};
 use tempfile::TempDir;
 
-use crate::driver::{Call, Driver, Verb, free_address, must, root};
+use crate::driver::{Call, Driver, Verb, free_address, must, psql, root};
 use crate::world::{Clock, MINUTE, SECOND};
 
 /// The binary under test.
@@ -26,6 +27,7 @@ pub(crate) struct Native {
     admin: SocketAddr,
     running: Mutex<Option<Child>>,
     clock: Clock,
+    environment: &'static [(&'static str, &'static str)],
 }
 
 impl Native {
@@ -39,6 +41,19 @@ impl Native {
             admin: free_address(),
             running: Mutex::new(None),
             clock,
+            environment: &[],
+        }
+    }
+
+    /// A stack whose instances find these variables.
+    pub(crate) fn with(
+        listen: SocketAddr,
+        clock: Clock,
+        environment: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        Self {
+            environment,
+            ..Self::new(listen, clock)
         }
     }
 
@@ -105,6 +120,7 @@ impl Driver for Native {
         let mut command = self.command(&["up"]);
         command.arg("--listen").arg(self.listen.to_string());
         command.arg("--admin").arg(self.admin.to_string());
+        command.envs(self.environment.iter().copied());
         let mut child = command
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -151,6 +167,15 @@ impl Driver for Native {
 
     fn rollout(&self) {
         must(&mut self.command(&["rollout"]));
+    }
+
+    fn sql(&self, statements: &str) -> bool {
+        let layout = self.clock.block_on(Layout::find(&self.dir())).unwrap();
+        let [program, arguments @ ..] = psql(statements);
+        let mut command = Command::new(program);
+        command.args(arguments);
+        command.arg("--host").arg(layout.database_socket_folder());
+        command.output().unwrap().status.success()
     }
 
     fn restore(&self) {

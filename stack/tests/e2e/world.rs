@@ -131,6 +131,11 @@ impl World {
         self.driver.verb(verb, service);
     }
 
+    /// Has the database run statements, all of them or none; says whether it did.
+    pub(crate) fn sql(&self, statements: &str) -> bool {
+        self.driver.sql(statements)
+    }
+
     pub(crate) fn scale(&self, service: &str, count: usize) {
         self.driver.scale(service, count);
     }
