@@ -69,6 +69,18 @@ pub enum What {
         /// Why.
         cause: &'static str,
     },
+    /// All servers of an upstream have said that something is away which they share.
+    UpstreamDegraded {
+        /// The upstream.
+        upstream: Arc<str>,
+        /// What is away.
+        cause: &'static str,
+    },
+    /// It is back, or nobody has asked for so long that nobody knows.
+    UpstreamRecovered {
+        /// The upstream.
+        upstream: Arc<str>,
+    },
     /// Somebody wants a server in another mode: `ready`, `drain` or `down`.
     ServerMode {
         /// Which one.
@@ -124,6 +136,8 @@ impl What {
             Self::ServerGone(_) => "server-gone",
             Self::ServerUp(_) => "server-up",
             Self::ServerOut { .. } => "server-out",
+            Self::UpstreamDegraded { .. } => "upstream-degraded",
+            Self::UpstreamRecovered { .. } => "upstream-recovered",
             Self::ServerMode { .. } => "server-mode",
             Self::ServerWeight { .. } => "server-weight",
             Self::UpstreamMethod { .. } => "upstream-method",
@@ -135,7 +149,10 @@ impl What {
 
     fn log(&self) {
         // What an operator should look at is a warning.
-        let is_trouble = matches!(self, Self::ServerOut { .. } | Self::ReloadRefused { .. });
+        let is_trouble = matches!(
+            self,
+            Self::ServerOut { .. } | Self::UpstreamDegraded { .. } | Self::ReloadRefused { .. }
+        );
         let detail = serde_json::to_string(self).unwrap_or_default();
         if is_trouble {
             tracing::warn!(detail, "{}", self.name());

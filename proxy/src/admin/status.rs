@@ -27,6 +27,8 @@ pub(super) struct Status {
 struct UpstreamStatus {
     name: String,
     method: &'static str,
+    /// What all its servers have said is away.
+    degraded: Option<&'static str>,
     /// Requests that wait for a place on a server.
     waiting: usize,
     servers: Vec<ServerStatus>,
@@ -84,6 +86,7 @@ fn upstream_status(upstream: &Upstream) -> UpstreamStatus {
     UpstreamStatus {
         name: upstream.name().to_string(),
         method: upstream.settings().method.name(),
+        degraded: upstream.is_degraded().then_some("database"),
         waiting: upstream.waiting(),
         servers: upstream
             .servers()

@@ -55,7 +55,7 @@ pub(super) fn config(raw: Raw, source: &Source<'_>, file: &Path) -> Result<Confi
         clients: self::clients(clients, &mut faults),
         access_log: access_log(log, &mut faults),
         routes: routes::routes(routes, &scope, &mut faults),
-        upstreams: upstreams::upstreams(upstreams, &mut faults),
+        upstreams: upstreams::upstreams(upstreams, file, &mut faults),
     };
     if faults.found.is_empty() {
         Ok(config)

@@ -159,16 +159,21 @@ fn doubts(file: &Path) -> Result<Vec<Fault>, Refused> {
 
 fn read(file: &Path) -> Result<String, Fault> {
     let refuse = |line, sentence| Fault::of_file(file, line, sentence);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "read before a worker runs, or by a thread that may block"
-    )]
-    let bytes = fs::read(file).map_err(|error| refuse(None, unreadable("file", &error)))?;
+    let bytes = bytes_of(file).map_err(|sentence| refuse(None, sentence))?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
         refuse(Some(line), "the file is not UTF-8 text".to_owned())
     })
+}
+
+/// Reads a file whole; the error is a sentence.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "files are read before any thread exists, or on one that may block"
+)]
+fn bytes_of(file: &Path) -> Result<Vec<u8>, String> {
+    fs::read(file).map_err(|error| unreadable("file", &error))
 }
 
 /// Says in a sentence why a file or a folder cannot be used.

@@ -21,7 +21,7 @@ use super::unbuilt::{NotBuilt, Off, Zero};
 use crate::balance::Key;
 use crate::idempotency::Idempotency;
 use crate::route::{HostPattern, Prefix};
-use crate::upstream::Address;
+use crate::upstream::{Address, ServerName};
 
 /// The whole file.
 #[derive(Deserialize)]
@@ -110,7 +110,7 @@ pub(super) struct RawUpstream {
     pub(super) health: RawHealth,
     #[serde(default)]
     pub(super) eject: RawEject,
-    pub(super) tls: Option<Given<NotBuilt>>,
+    pub(super) tls: Option<Spanned<RawUpstreamTls>>,
 }
 
 /// One of `servers`
@@ -132,6 +132,14 @@ pub(super) struct RawServer {
 #[serde(deny_unknown_fields, expecting = "a table such as { cookie = \"lb\" }")]
 pub(super) struct RawSticky {
     pub(super) cookie: Option<Given<CookieName>>,
+}
+
+/// `tls` of an upstream
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawUpstreamTls {
+    pub(super) server_name: Option<Given<ServerName>>,
+    pub(super) ca: Option<Given<FilePath>>,
 }
 
 /// `queue` of an upstream

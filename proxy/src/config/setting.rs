@@ -19,7 +19,7 @@ use crate::access_log::Destination;
 use crate::balance::{Key, Method, sticky};
 use crate::idempotency::Idempotency;
 use crate::route::{HostPattern, Prefix};
-use crate::upstream::Address;
+use crate::upstream::{Address, ServerName};
 
 /// How many characters of a wrong value are repeated.
 const LONGEST_QUOTE: usize = 60;
@@ -217,6 +217,14 @@ impl Setting for TokenFile {
             path if path.is_empty() || path.contains('\0') => Err(expected(what, value)),
             path => Ok(path.into()),
         }
+    }
+}
+
+impl Setting for ServerName {
+    type Value = Self;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        parsed(value, "a name such as \"api.internal\"")
     }
 }
 

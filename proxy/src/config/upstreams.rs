@@ -2,40 +2,49 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use toml::Spanned;
 
 use super::build::Faults;
+use super::bytes_of;
 use super::raw::{
     RawEject, RawHealth, RawQueue, RawRetry, RawServer, RawSticky, RawTimeouts, RawUpstream,
+    RawUpstreamTls,
 };
 use super::setting::{Given, MethodName, Name};
+use super::tls::FilePath;
 use crate::balance::{Key, Method};
 use crate::retry;
 use crate::upstream::{
-    Address, EjectSettings, HealthSettings, QueueSettings, ServerSettings, Settings, Timeouts,
+    Address, Authorities, EjectSettings, HealthSettings, QueueSettings, ServerSettings, Settings,
+    Timeouts, Tls,
 };
 
 /// How often names are asked where an upstream does not say.
 const RESOLVE: Duration = Duration::from_secs(1);
 
 /// Makes the settings of all upstreams, in the order of the file.
+///
+/// `file` is the configuration file, beside which relative paths begin.
 pub(super) fn upstreams(
     raw: BTreeMap<Spanned<String>, Spanned<RawUpstream>>,
+    file: &Path,
     faults: &mut Faults<'_>,
 ) -> Vec<Settings> {
     let mut raw: Vec<_> = raw.into_iter().collect();
     raw.sort_by_key(|(name, _)| name.span().start);
     raw.into_iter()
-        .map(|(name, raw)| upstream(&name, raw, faults))
+        .map(|(name, raw)| upstream(&name, raw, file, faults))
         .collect()
 }
 
 fn upstream(
     name: &Spanned<String>,
     raw: Spanned<RawUpstream>,
+    file: &Path,
     faults: &mut Faults<'_>,
 ) -> Settings {
     let table = name.span();
@@ -54,7 +63,6 @@ fn upstream(
         eject,
         tls,
     } = raw.into_inner();
-    faults.take(tls);
     let most = faults.take(max_connections).unwrap_or(0);
     if let Err(sentence) = Name::check(name.get_ref()) {
         faults.add(&table, sentence);
@@ -67,6 +75,7 @@ fn upstream(
         name: name.get_ref().as_str().into(),
         servers: servers.map_or(Vec::new(), |list| self::servers(list, most, faults)),
         queue: self::queue(queue, faults),
+        tls: self::tls(tls, file, faults),
         method: self::method(method, hash, faults),
         sticky: self::sticky(sticky, faults),
         slow_start: faults.take(slow_start).unwrap_or_default(),
@@ -187,6 +196,39 @@ fn server(
         down,
         max_connections,
     })
+}
+
+fn tls(raw: Option<Spanned<RawUpstreamTls>>, file: &Path, faults: &mut Faults<'_>) -> Option<Tls> {
+    let raw = raw?;
+    let table = raw.span();
+    let RawUpstreamTls { server_name, ca } = raw.into_inner();
+    if server_name.is_none() {
+        let expected = "the name in the servers' certificates, such as \"api.internal\"";
+        faults.missing(Some(&table), "server_name", expected);
+    }
+    let name = faults.take(server_name);
+    let authorities = ca.map(|ca| authorities(ca, file, faults));
+    let (authorities, at) = match authorities {
+        Some(given) => given.map(|(given, at)| (Some(given), at))?,
+        None => (None, table),
+    };
+    Tls::new(name?, authorities)
+        .map_err(|sentence| faults.add(&at, sentence))
+        .ok()
+}
+
+/// Reads those who may sign from a file.
+fn authorities(
+    ca: Given<FilePath>,
+    file: &Path,
+    faults: &mut Faults<'_>,
+) -> Option<(Authorities, Range<usize>)> {
+    let (path, at) = faults.take_at(Some(ca))?;
+    let path = file.parent().unwrap_or(Path::new("")).join(path);
+    let read = bytes_of(&path).and_then(|pem| Authorities::of_pem(&pem));
+    read.map_err(|sentence| faults.add(&at, format!("{sentence}: {}", path.display())))
+        .ok()
+        .map(|authorities| (authorities, at))
 }
 
 fn queue(raw: RawQueue, faults: &mut Faults<'_>) -> QueueSettings {

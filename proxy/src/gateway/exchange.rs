@@ -67,6 +67,8 @@ pub struct Exchange {
     pub current: Option<CurrentTry>,
     /// Servers that it has tried and will not try again.
     pub tried: Vec<Arc<Server>>,
+    /// It was sent on because of something that all servers share.
+    pub asked_another: bool,
     /// How many of its tries have sent something.
     pub sent_tries: u32,
     /// Every finished try, for the log.
@@ -109,6 +111,7 @@ impl Exchange {
             place: None,
             current: None,
             tried: Vec::new(),
+            asked_another: false,
             sent_tries: 0,
             tries: Vec::new(),
             again: None,

@@ -26,10 +26,18 @@ pub(super) fn not_connected(
 ) -> Box<Error> {
     let now = Instant::now();
     let is_our_trouble = *error.etype() == ErrorType::SocketError;
+    let is_distrust = matches!(
+        error.etype(),
+        ErrorType::TLSHandshakeFailure | ErrorType::InvalidCert
+    );
     if let (Some(current), Some(upstream)) = (&exchange.current, &exchange.upstream)
         && !is_our_trouble
     {
-        upstream.take_out(&current.server, Cause::NotConnected, now);
+        if is_distrust {
+            upstream.distrust(&current.server, now);
+        } else {
+            upstream.take_out(&current.server, Cause::NotConnected, now);
+        }
     }
     let outcome = if *error.etype() == ErrorType::ConnectTimedout {
         "connect timed out"
@@ -88,6 +96,24 @@ pub(super) fn broken_off(
 /// Whether a request that got 502, 503 or 504 goes on to another server instead.
 pub(super) fn may_move_on(session: &Session, exchange: &mut Exchange, now: Instant) -> bool {
     exchange.decide(retry::Failure::Unavailable, facts(session), now) == Decision::AnotherServer
+}
+
+/// Whether a request whose server says that something is away which all share goes on to one that
+/// has not just said the same: once, and not while all have.
+pub(super) fn may_ask_another(session: &Session, exchange: &mut Exchange, now: Instant) -> bool {
+    let Some(upstream) = exchange.upstream.clone() else {
+        return false;
+    };
+    if exchange.asked_another || upstream.is_degraded() {
+        return false;
+    }
+    let tried = exchange.tried.len();
+    exchange.tried.extend(upstream.who_says_away(now));
+    exchange.asked_another = may_move_on(session, exchange, now);
+    if !exchange.asked_another {
+        exchange.tried.truncate(tried);
+    }
+    exchange.asked_another
 }
 
 fn failure_of_try(

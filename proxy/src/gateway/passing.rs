@@ -142,7 +142,12 @@ pub(super) fn judge_answer(
     let server = Arc::clone(&current.server);
     server.heard().set(now);
     current.open.heard.set(now);
-    let shared_cause = answer.headers.contains_key(CAUSE_HEADER);
+    let shared_cause = names_shared_cause(answer);
+    if shared_cause {
+        upstream.said_away(&server, now);
+    } else {
+        upstream.said_nothing_of_it(now);
+    }
     let server_error = answer.status.is_server_error() && !shared_cause;
     upstream.answered(&server, server_error, now);
     if let (false, Some(sent)) = (server_error, current.open.sent.at()) {
@@ -155,12 +160,25 @@ pub(super) fn judge_answer(
     if !forward::is_framing_known(&answer.headers) {
         return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
     }
-    let unavailable = matches!(answer.status.as_u16(), 502..=504) && !shared_cause;
-    if unavailable && failing::may_move_on(session, exchange, now) {
+    let moves_on = match answer.status.as_u16() {
+        503 if shared_cause => failing::may_ask_another(session, exchange, now),
+        502..=504 => failing::may_move_on(session, exchange, now),
+        _ => false,
+    };
+    if moves_on {
         return Err(Error::new_up(ErrorType::HTTPStatus(answer.status.as_u16())));
     }
     exchange.first_byte = Some(now.saturating_duration_since(exchange.arrival.at));
     Ok(())
+}
+
+/// Whether a server says that it cannot answer because something is away which all servers share.
+fn names_shared_cause(answer: &ResponseHeader) -> bool {
+    answer.status == StatusCode::SERVICE_UNAVAILABLE
+        && answer
+            .headers
+            .get(CAUSE_HEADER)
+            .is_some_and(|cause| cause == "database")
 }
 
 /// Cleans a server's header and puts the proxy's own fields in.
@@ -173,6 +191,9 @@ pub(super) fn rewrite_answer(
         || "".into(),
         |current| current.server.endpoint_text().clone(),
     );
+    if names_shared_cause(answer) && !answer.headers.contains_key(header::RETRY_AFTER) {
+        answer.insert_header(header::RETRY_AFTER, 1)?;
+    }
     let changes = forward::response_changes(&answer.headers, &endpoint, &exchange.request_id);
     for name in &changes.remove {
         answer.remove_header(name);

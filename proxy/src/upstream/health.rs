@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::settings::{EjectSettings, HealthSettings};
+use super::tls::Distrust;
 
 /// A timed-out probe of a server that finished a request this recently is not held against it.
 const BUSY_NOT_DEAD: Duration = Duration::from_secs(1);
@@ -16,6 +17,8 @@ pub enum Cause {
     New,
     /// It refused a connection, or none came about in time.
     NotConnected,
+    /// It could not be trusted.
+    Tls(Distrust),
     /// It broke off a request that it had in hand.
     BrokeOff,
     /// It answered neither a request nor a probe.
@@ -38,6 +41,7 @@ impl Cause {
         match self {
             Self::New => "no health check passed yet",
             Self::NotConnected => "connection refused or timed out",
+            Self::Tls(distrust) => distrust.as_str(),
             Self::BrokeOff => "broke off a request",
             Self::Silent => "silent",
             Self::HealthCheck => "health check failed",
@@ -96,6 +100,8 @@ pub enum Probe {
     Unwell,
     /// No connection, or it was broken off.
     NotConnected,
+    /// It could not be trusted.
+    Distrusted(Distrust),
     /// No whole answer in time.
     TimedOut,
     /// Nothing: the proxy itself lacked what it takes to ask.
@@ -172,6 +178,11 @@ impl Health {
             Probe::Passed => self.passed(settings, now),
             Probe::Draining => self.out(Cause::Draining, now),
             Probe::NotAsked => false,
+            Probe::Distrusted(distrust) => {
+                let is_new = self.state != State::Out(Cause::Tls(distrust));
+                self.out(Cause::Tls(distrust), now);
+                is_new
+            }
             Probe::TimedOut if self.recently_finished(now) => false,
             Probe::Unwell | Probe::NotConnected | Probe::TimedOut => {
                 self.passes = 0;

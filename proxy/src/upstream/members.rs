@@ -132,7 +132,7 @@ impl Upstream {
             }
         }
         for server in members.groups.iter().flat_map(|group| &group.servers) {
-            server.set_limits(&settings.timeouts);
+            server.set_limits(&settings.timeouts, settings.tls.as_ref());
         }
         lock(&self.budget).set_rate(settings.retry.budget);
         self.settings.store(Arc::new(settings));
@@ -249,6 +249,10 @@ impl Upstream {
         match Server::new(settings, endpoint, &self.settings().timeouts, now) {
             Ok(server) => {
                 let server = Arc::new(server.waited_for_in(Arc::clone(&self.queue)));
+                let settings = self.settings();
+                if settings.tls.is_some() {
+                    server.set_limits(&settings.timeouts, settings.tls.as_ref());
+                }
                 server.set_weight(group.weight);
                 server.set_mode(group.mode, now);
                 self.events

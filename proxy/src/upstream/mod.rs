@@ -3,6 +3,7 @@
 //! [`discovery`] finds the servers, [`probe`] and [`silence`] watch them, and [`Upstream::pick`]
 //! chooses one for a request by asking [`crate::balance`]. Connections are made by [`dialler`].
 
+mod dependency;
 pub mod dialler;
 pub mod discovery;
 pub mod health;
@@ -15,6 +16,7 @@ mod settings;
 pub mod silence;
 mod stamp;
 mod standing;
+mod tls;
 mod trial;
 pub mod tries;
 
@@ -26,6 +28,7 @@ use arc_swap::{ArcSwap, Guard};
 use crate::balance::{Balancer, Fitness};
 use crate::events::{Events, What};
 use crate::retry::Budget;
+use dependency::Dependency;
 use health::{Cause, Probe, State};
 use members::Members;
 pub use members::by_hand::Change;
@@ -35,6 +38,8 @@ use server::Server;
 pub use settings::{
     Address, EjectSettings, HealthSettings, QueueSettings, ServerSettings, Settings, Timeouts,
 };
+use tls::Distrust;
+pub use tls::{Authorities, ServerName, Tls};
 use trial::Trials;
 use tries::Before;
 
@@ -52,6 +57,7 @@ pub struct Upstream {
     /// Requests that wait for a place.
     queue: Arc<Queue>,
     trials: Trials,
+    dependency: Dependency,
 }
 
 impl Upstream {
@@ -67,6 +73,7 @@ impl Upstream {
             settings: ArcSwap::from_pointee(settings),
             queue: Arc::default(),
             trials: Trials::default(),
+            dependency: Dependency::default(),
         }
     }
 
@@ -123,6 +130,12 @@ impl Upstream {
         }
     }
 
+    /// Takes out a server with which no TLS came about, and asks at once why.
+    pub fn distrust(self: &Arc<Self>, server: &Arc<Server>, now: Instant) {
+        self.take_out(server, Cause::Tls(Distrust::Handshake), now);
+        silence::probe_now(self, server);
+    }
+
     /// Takes in that a server broke off what it had in hand, and has it asked at once how it is.
     ///
     /// One that did so `by_reset`, rather than by an answer that makes no sense, is out until it
@@ -165,6 +178,19 @@ impl Upstream {
         let ejected = servers.iter().filter(|s| s.fitness() == Fitness::Ejected);
         let ejected = ejected.count();
         (ejected + 1) as f64 <= self.settings.load().eject.at_most * servers.len() as f64
+    }
+
+    /// Tells that the upstream as a whole has become degraded, or no longer is.
+    fn report_degraded(&self, is_degraded: bool) {
+        let upstream = Arc::clone(&self.name);
+        self.events.tell(if is_degraded {
+            What::UpstreamDegraded {
+                upstream,
+                cause: "database",
+            }
+        } else {
+            What::UpstreamRecovered { upstream }
+        });
     }
 
     fn report(&self, server: &Server) {

@@ -12,7 +12,8 @@ use super::Upstream;
 use super::dialler::{connect_unix, is_our_trouble};
 use super::health::{Cause, Probe, State};
 use super::server::{Endpoint, Server};
-use super::settings::HealthSettings;
+use super::settings::{HealthSettings, Settings};
+use super::tls::Distrust;
 use crate::single_get::single_get;
 
 /// How often a server that never passed is asked.
@@ -21,9 +22,10 @@ const FIRST_PASS_EVERY: Duration = Duration::from_millis(100);
 /// Checks a server again and again until that is to end.
 pub(super) async fn rounds(upstream: Arc<Upstream>, server: Arc<Server>) {
     loop {
-        let checks = &upstream.settings().health;
+        let settings = upstream.settings();
+        let checks = &settings.health;
         if !server.is_down() {
-            let result = ask(&server, checks, checks.timeout).await;
+            let result = ask(&server, &settings, checks.timeout).await;
             if server.is_unwatched() {
                 return;
             }
@@ -48,21 +50,31 @@ pub fn pause(server: &Server, checks: &HealthSettings, chance: f64) -> Duration 
 }
 
 /// Asks a server how it is; the limit covers everything, a dripping answer too.
-pub(super) async fn ask(server: &Server, checks: &HealthSettings, limit: Duration) -> Probe {
-    match tokio::time::timeout(limit, exchange(server, checks)).await {
+pub(super) async fn ask(server: &Server, settings: &Settings, limit: Duration) -> Probe {
+    match tokio::time::timeout(limit, exchange(server, settings)).await {
         Ok(Ok(probe)) => probe,
         Ok(Err(error)) if is_our_trouble(&error) => Probe::NotAsked,
-        Ok(Err(_)) => Probe::NotConnected,
+        Ok(Err(error)) => Distrust::behind(&error).map_or(Probe::NotConnected, Probe::Distrusted),
         Err(_) => Probe::TimedOut,
     }
 }
 
-async fn exchange(server: &Server, checks: &HealthSettings) -> io::Result<Probe> {
+async fn exchange(server: &Server, settings: &Settings) -> io::Result<Probe> {
     match server.endpoint() {
         Endpoint::Inet(address) => {
-            converse(TcpStream::connect(address).await?, server, checks).await
+            secure(TcpStream::connect(address).await?, server, settings).await
         }
-        Endpoint::Unix(path) => converse(connect_unix(path).await?, server, checks).await,
+        Endpoint::Unix(path) => secure(connect_unix(path).await?, server, settings).await,
+    }
+}
+
+async fn secure<S>(stream: S, server: &Server, settings: &Settings) -> io::Result<Probe>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match &settings.tls {
+        Some(tls) => converse(tls.connect(stream).await?, server, &settings.health).await,
+        None => converse(stream, server, &settings.health).await,
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::upstreams::peer::{HttpPeer, Scheme};
 use tokio::sync::Notify;
 
 use super::dialler::Dialler;
@@ -20,6 +20,7 @@ use super::queue::Queue;
 use super::settings::{ServerSettings, Timeouts};
 use super::stamp::Stamp;
 use super::standing::Standing;
+use super::tls::Tls;
 use super::tries::Tries;
 use crate::balance::hashing;
 
@@ -58,6 +59,7 @@ pub struct Server {
     health: Mutex<Health>,
     pub(super) standing: Standing,
     heard: Stamp,
+    said_away: Stamp,
     probing: AtomicBool,
     tries: Arc<Tries>,
     requests: AtomicU64,
@@ -100,6 +102,7 @@ impl Server {
             peer: ArcSwap::from_pointee(peer),
             health: Mutex::new(Health::new(settings.down, now)),
             heard: Stamp::unset(now),
+            said_away: Stamp::unset(now),
             probing: AtomicBool::new(false),
             tries: Arc::default(),
             requests: AtomicU64::new(0),
@@ -153,9 +156,18 @@ impl Server {
     }
 
     /// Takes limits over, for connections that are made from now on.
-    pub(super) fn set_limits(&self, timeouts: &Timeouts) {
+    pub(super) fn set_limits(&self, timeouts: &Timeouts, tls: Option<&Tls>) {
         let mut peer = HttpPeer::clone(&self.peer.load());
         limit(&mut peer, timeouts);
+        // Connections that were made by other rules are used no more.
+        peer.group_key = NEXT_POOL.fetch_add(1, Ordering::Relaxed);
+        match tls {
+            Some(tls) => {
+                tls.secure(&mut peer);
+                peer.options.total_connection_timeout = Some(timeouts.connect);
+            }
+            None => peer.scheme = Scheme::HTTP,
+        }
         self.peer.store(Arc::new(peer));
         self.due.notify_one();
     }
@@ -199,6 +211,11 @@ impl Server {
     /// When a byte last came from it.
     pub fn heard(&self) -> &Stamp {
         &self.heard
+    }
+
+    /// When it last said that something is away which all servers share.
+    pub fn said_away(&self) -> &Stamp {
+        &self.said_away
     }
 
     /// Lets `change` work on the health and keeps the pick in step with it.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::tls::Tls;
 use crate::balance::Method;
 use crate::retry;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub health: HealthSettings,
     /// Ejection of servers that answer with errors.
     pub eject: EjectSettings,
+    /// TLS to its servers. Default none: plain.
+    pub tls: Option<Tls>,
 }
 
 /// Requests that wait while all servers have as many in hand as they may.
@@ -72,6 +75,7 @@ impl Settings {
             retry: retry::Policy::default(),
             health: HealthSettings::default(),
             eject: EjectSettings::default(),
+            tls: None,
         }
     }
 }

@@ -80,6 +80,7 @@ pub(super) async fn watch(upstream: Arc<Upstream>) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
+        upstream.forget_words(Instant::now());
         if upstream.is_closed() && Arc::strong_count(&upstream) == 1 {
             return;
         }
@@ -131,7 +132,7 @@ pub(super) fn probe_now(upstream: &Arc<Upstream>, server: &Arc<Server>) {
 
 async fn question(upstream: &Upstream, server: &Arc<Server>) {
     let asked = Instant::now();
-    let result = probe::ask(server, &upstream.settings().health, QUIET).await;
+    let result = probe::ask(server, &upstream.settings(), QUIET).await;
     conclude(upstream, server, result, asked, Instant::now());
 }
 
@@ -148,7 +149,7 @@ pub fn conclude(
         Probe::TimedOut => server.heard().at().is_none_or(|heard| heard < asked),
         // One that is stopping finishes what it has in hand.
         Probe::NotConnected => !server.is_draining(),
-        Probe::Passed | Probe::Draining => {
+        Probe::Passed | Probe::Draining | Probe::Distrusted(_) => {
             upstream.probed(server, result, now);
             false
         }

@@ -155,9 +155,73 @@ async fn a_database_that_is_away_ejects_nobody() {
     assert_eq!(proxy.states().await, ["up", "up"]);
     assert_eq!(
         a.received().len() + b.received().len(),
-        30,
-        "a retry cannot help"
+        31,
+        "a retry cannot help, once both have said so"
     );
+    assert_eq!(degraded(&proxy).await, "database");
+}
+
+async fn degraded(proxy: &Proxy) -> serde_json::Value {
+    proxy.status().await["upstreams"][0]["degraded"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_one_server_cannot_reach_is_not_the_client_s_problem() {
+    let (a, b) = (Origin::start("a").await, Origin::start("b").await);
+    let proxy = Proxy::before(&[&a, &b]).await;
+    b.answer_with(503, &[("x-lb-cause", "database")]);
+    for _ in 0..20 {
+        assert_eq!(proxy.get("/api/").await.body, "a 0");
+    }
+    assert_eq!(degraded(&proxy).await, serde_json::Value::Null);
+    assert_eq!(proxy.states().await, ["up", "up"]);
+    let mut refused = 0;
+    for _ in 0..10 {
+        let answer = proxy.post("/api/", "x").await;
+        if answer.status == 503 {
+            assert_eq!(answer.field("retry-after"), Some("1"));
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 6, "a write without a key is sent once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_back_is_noticed() {
+    let (a, b) = (Origin::start("a").await, Origin::start("b").await);
+    let proxy = Proxy::before(&[&a, &b]).await;
+    for origin in [&a, &b] {
+        origin.answer_with(503, &[("x-lb-cause", "database")]);
+    }
+    assert_eq!(proxy.get("/api/").await.status, 503);
+    assert_eq!(
+        a.received().len() + b.received().len(),
+        2,
+        "both were asked"
+    );
+    assert_eq!(degraded(&proxy).await, "database");
+    for origin in [&a, &b] {
+        origin.answer_with(200, &[]);
+    }
+    eventually("it is no longer degraded", || async {
+        assert_eq!(proxy.get("/api/").await.status, 200);
+        degraded(&proxy).await.is_null()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_cause_or_status_is_an_error_like_any_other() {
+    let (a, b) = (Origin::start("a").await, Origin::start("b").await);
+    let proxy = Proxy::before(&[&a, &b]).await;
+    a.answer_with(500, &[("x-lb-cause", "database")]);
+    b.answer_with(500, &[("x-lb-cause", "weather")]);
+    for _ in 0..30 {
+        proxy.get("/api/").await;
+    }
+    let mut states = proxy.states().await;
+    states.sort();
+    assert_eq!(states, ["too many 5xx answers", "up"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
