@@ -11,6 +11,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
+use crate::recent::Recent;
+
 /// Lines that may wait for the writer.
 const WAITING: usize = 16 * 1024;
 /// How long a line may wait for others to be written with it.
@@ -44,7 +46,7 @@ pub struct Entry<'a> {
     /// Bytes of the body that were sent.
     pub bytes: usize,
     /// The route that matched.
-    pub route: Option<String>,
+    pub route: Option<Arc<str>>,
     /// The upstream that the route names.
     pub upstream: Option<&'a str>,
     /// Who answered.
@@ -66,6 +68,10 @@ pub struct TryEntry {
     pub server: Arc<str>,
     /// What came of it.
     pub outcome: &'static str,
+    /// What the server answered, if it did.
+    pub status: Option<u16>,
+    /// From the arrival of the request to the beginning of the try.
+    pub began_ms: f64,
     /// How long it took until that was known.
     pub ms: f64,
 }
@@ -76,6 +82,7 @@ pub struct AccessLog {
     /// Whether anything is written.
     on: AtomicBool,
     lines: SyncSender<Vec<u8>>,
+    recent: Recent,
     dropped: Arc<AtomicU64>,
 }
 
@@ -99,6 +106,7 @@ impl AccessLog {
         let log = Self {
             on: AtomicBool::new(false),
             lines,
+            recent: Recent::default(),
             dropped,
         };
         log.switch(destination);
@@ -112,9 +120,20 @@ impl AccessLog {
         let log = Self {
             on: AtomicBool::new(true),
             lines: sender,
+            recent: Recent::default(),
             dropped: Arc::default(),
         };
         (log, receiver)
+    }
+
+    /// The last requests that may be worth a look.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
+    /// How many lines were dropped because the writer could not keep up.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Sends the lines to another destination from now on.
@@ -125,6 +144,7 @@ impl AccessLog {
 
     /// Logs one request.
     pub fn write(&self, entry: &Entry<'_>) {
+        self.recent.take_in(entry);
         if !self.on.load(Ordering::Relaxed) {
             return;
         }
@@ -160,6 +180,7 @@ pub fn timestamp(at: SystemTime) -> String {
 }
 
 fn write_all(lines: &Receiver<Vec<u8>>, dropped: &AtomicU64, out: impl Write) {
+    let mut told = 0;
     let mut out = io::BufWriter::with_capacity(64 * 1024, out);
     while let Ok(line) = lines.recv() {
         // A closed standard output is no reason to stop serving.
@@ -169,7 +190,8 @@ fn write_all(lines: &Receiver<Vec<u8>>, dropped: &AtomicU64, out: impl Write) {
             let _ = out.write_all(&line);
         }
         let _ = out.flush();
-        let lost = dropped.swap(0, Ordering::Relaxed);
+        let lost = dropped.load(Ordering::Relaxed) - told;
+        told += lost;
         if lost > 0 {
             tracing::warn!(
                 lost,

@@ -2,9 +2,11 @@
 //!
 //! Every flag has a twin in the environment, and nothing else reads the environment.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{explain, simulate};
 
@@ -69,6 +71,66 @@ pub enum Command {
     /// Asks the running proxy where a request would go, and why not elsewhere; takes no turn.
     #[command(after_help = "Example: proxy explain /api/music/ --config proxy/conf/proxy.toml")]
     Explain(explain::Flags),
+    /// Shows the upstreams of the running proxy and how their servers fare.
+    #[command(after_help = "Example: proxy status --watch")]
+    Status {
+        /// Draws it anew every second, until Ctrl-C.
+        #[arg(long)]
+        watch: bool,
+        /// Prints what the admin listener answers.
+        #[arg(long)]
+        json: bool,
+        /// Where the proxy is.
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+    /// Sends nothing new to a server; what it has in hand goes on.
+    #[command(
+        long_about = "Sends nothing new to a server; what it has in hand goes on.\n\n\
+                      Its health is still watched, so that `enable` brings it back at once. With \
+                      --wait the command ends with 0 when nothing is in flight there any more, and \
+                      with 1 if that takes longer.",
+        after_help = "Example: proxy drain api2:8000 --wait 30s"
+    )]
+    Drain {
+        /// As configured (then all that it stands for), by address, by its own name, or
+        /// UPSTREAM/SERVER.
+        server: String,
+        /// How long to wait until it has nothing in flight, such as 30s.
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        wait: Option<Duration>,
+        /// Where the proxy is.
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+    /// Sends requests to a server again that was drained or down.
+    #[command(after_help = "Example: proxy enable music/api2")]
+    Enable {
+        /// As configured, by address, by its own name, or UPSTREAM/SERVER.
+        server: String,
+        /// Where the proxy is.
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+    /// Gives a server another weight, which counts from the next request.
+    #[command(after_help = "Example: proxy weight api2:8000 1")]
+    Weight {
+        /// As configured, by address, by its own name, or UPSTREAM/SERVER.
+        server: String,
+        /// Its share among the others, 0 to 1000; 0 is never picked.
+        #[arg(value_parser = clap::value_parser!(u32).range(0..=1000))]
+        weight: u32,
+        /// Where the proxy is.
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+    /// Has the running proxy read its configuration again: all of it is taken, or nothing.
+    #[command(after_help = "Example: proxy reload")]
+    Reload {
+        /// Where the proxy is.
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
     /// Asks the running proxy's admin listener whether it serves; exits with 0 or 1.
     #[command(after_help = "Example: proxy healthcheck --config proxy/conf/proxy.toml")]
     Healthcheck {
@@ -76,6 +138,22 @@ pub enum Command {
         #[arg(long, value_name = "FILE", env = "PROXY_CONFIG", default_value = CONFIG)]
         config: PathBuf,
     },
+}
+
+/// Where the admin listener of the running proxy is.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct AdminArguments {
+    /// The configuration file of the running proxy, which names its admin listener and its token.
+    #[arg(long, value_name = "FILE", env = "PROXY_CONFIG", default_value = CONFIG)]
+    pub config: PathBuf,
+    /// The address of the admin listener, if not the one in the file.
+    #[arg(long, value_name = "ADDRESS", env = "PROXY_ADMIN")]
+    pub admin: Option<SocketAddr>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    crate::config::duration(text)
+        .ok_or_else(|| "expected a duration such as \"500ms\", \"30s\" or \"2m\"".to_owned())
 }
 
 /// How messages look.
@@ -104,17 +182,24 @@ mod tests {
             let example = example.unwrap();
             let words = example.strip_prefix("Example: ").unwrap().split(' ');
             let parsed = Cli::try_parse_from(words).unwrap();
-            let file = match parsed.command {
-                Command::Serve { config } | Command::Healthcheck { config } => config,
-                Command::Check { file } => file,
-                Command::Explain(flags) => flags.config,
-                Command::Simulate(flags) => {
-                    assert_eq!(flags.plan().unwrap().servers.len(), 2);
-                    continue;
-                }
-            };
-            assert_eq!(file, PathBuf::from("proxy/conf/proxy.toml"));
+            if let Command::Simulate(flags) = parsed.command {
+                assert_eq!(flags.plan().unwrap().servers.len(), 2);
+            }
         }
+        let wait = Cli::try_parse_from(["proxy", "drain", "a", "--wait", "30s"]).unwrap();
+        let Command::Drain {
+            server,
+            wait,
+            admin,
+        } = wait.command
+        else {
+            panic!("{wait:?}");
+        };
+        assert_eq!(
+            (server.as_str(), wait),
+            ("a", Some(Duration::from_secs(30)))
+        );
+        assert_eq!(admin.config, PathBuf::from(CONFIG));
     }
 
     #[test]
@@ -130,6 +215,10 @@ mod tests {
             &["proxy", "simulate", "--server", "a:4,slots"],
             &["proxy", "simulate", "--event", "3s:a:sleeps"],
             &["proxy", "simulate", "--for", "10"],
+            &["proxy", "drain"],
+            &["proxy", "drain", "a", "--wait", "30"],
+            &["proxy", "weight", "a", "1001"],
+            &["proxy", "weight", "a", "-1"],
         ] {
             assert!(Cli::try_parse_from(wrong).is_err(), "{wrong:?}");
         }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use crate::access_log::timestamp;
+use crate::figures::Tally;
 
 /// How many events are kept for those who ask later.
 const KEPT: usize = 1000;
@@ -168,6 +169,7 @@ pub struct Events {
     /// Held for one insertion or one copy.
     kept: Mutex<Kept>,
     told: broadcast::Sender<Arc<Event>>,
+    tally: Tally,
 }
 
 #[derive(Debug, Default)]
@@ -181,6 +183,7 @@ impl Default for Events {
         Self {
             kept: Mutex::default(),
             told: broadcast::Sender::new(BEHIND),
+            tally: Tally::default(),
         }
     }
 }
@@ -189,6 +192,7 @@ impl Events {
     /// Tells an event: to the log, to all subscribers, and to those who come later.
     pub fn tell(&self, what: What) {
         what.log();
+        self.tally.count(what.name());
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.last += 1;
         let event = Arc::new(Event {
@@ -202,6 +206,11 @@ impl Events {
         kept.ring.push_back(Arc::clone(&event));
         // Under the lock, so that all hear them in the order of their ids. Nobody listening is fine.
         let _ = self.told.send(event);
+    }
+
+    /// How many there were of each kind.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Returns the kept events after `id`, and a receiver of all that follow them.

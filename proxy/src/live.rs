@@ -13,16 +13,21 @@ use arc_swap::ArcSwap;
 use crate::clients::Clients;
 use crate::config::{self, Config};
 use crate::events::Events;
+use crate::figures::RouteFigures;
 use crate::files;
-use crate::gateway::Target;
-use crate::route::Table;
+use crate::gateway::{Route, Target};
+use crate::route::{Matcher, Table};
 use crate::upstream::Upstream;
 
 /// What the proxy serves by.
 #[derive(Debug)]
 pub struct Live {
     /// The routes.
-    pub routes: Table<Target>,
+    pub routes: Table<Route>,
+    /// What is counted of requests that take no route.
+    pub unrouted: Arc<RouteFigures>,
+    /// What is counted of each route.
+    counted: Vec<Arc<RouteFigures>>,
     /// Limits towards clients.
     pub clients: Clients,
     /// The file with the token for changes through the admin listener.
@@ -61,8 +66,27 @@ impl Live {
                 same.map_or_else(new, Arc::clone)
             })
             .collect();
+        let targets = targets(config, &upstreams)?;
+        let routes: Vec<_> = targets
+            .into_iter()
+            .map(|(matcher, target)| {
+                let label = matcher.to_string();
+                let same = before.and_then(|before| before.counts_of(&label));
+                let route = Route {
+                    target: Arc::new(target),
+                    figures: same.unwrap_or_else(|| RouteFigures::new(&label)),
+                };
+                (matcher, route)
+            })
+            .collect();
+        let unrouted = before.map(|before| Arc::clone(&before.unrouted));
         Ok(Self {
-            routes: routes(config, &upstreams)?,
+            unrouted: unrouted.unwrap_or_else(|| RouteFigures::new("")),
+            counted: routes
+                .iter()
+                .map(|(_, route)| Arc::clone(&route.figures))
+                .collect(),
+            routes: Table::new(routes),
             clients: config.clients.clone(),
             admin_token_file: config.admin_token_file.clone(),
             redirect: config
@@ -74,6 +98,19 @@ impl Live {
         })
     }
 
+    /// What is counted of every route, and of requests that take none.
+    pub fn figures(&self) -> impl Iterator<Item = &RouteFigures> {
+        self.counted
+            .iter()
+            .chain([&self.unrouted])
+            .map(|figures| &**figures)
+    }
+
+    fn counts_of(&self, label: &str) -> Option<Arc<RouteFigures>> {
+        let mut counted = self.counted.iter();
+        counted.find(|figures| **figures.label() == *label).cloned()
+    }
+
     /// Returns the upstream with this name.
     pub fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
         self.upstreams
@@ -82,7 +119,10 @@ impl Live {
     }
 }
 
-fn routes(config: &Config, upstreams: &[Arc<Upstream>]) -> Result<Table<Target>, NoFolder> {
+fn targets(
+    config: &Config,
+    upstreams: &[Arc<Upstream>],
+) -> Result<Vec<(Matcher, Target)>, NoFolder> {
     let mut routes = Vec::new();
     for route in &config.routes {
         let target = match &route.target {
@@ -111,5 +151,5 @@ fn routes(config: &Config, upstreams: &[Arc<Upstream>]) -> Result<Table<Target>,
         };
         routes.push((route.matcher.clone(), target));
     }
-    Ok(Table::new(routes))
+    Ok(routes)
 }

@@ -180,9 +180,9 @@ impl Page {
 /// Makes the page for a failure, as JSON or, for a browser, as HTML.
 pub fn failure_page(failure: Failure, html: bool, request_id: &str) -> Result<Page> {
     let (kind, body) = if html {
-        ("text/html; charset=utf-8", html_body(failure))
+        ("text/html; charset=utf-8", html_body(failure, request_id))
     } else {
-        ("application/json", json_body(failure))
+        ("application/json", json_body(failure, request_id))
     };
     let mut header = own_header(failure.status(), request_id)?;
     header.insert_header(header::CONTENT_TYPE, kind)?;
@@ -293,11 +293,12 @@ fn own_header(status: StatusCode, request_id: &str) -> Result<ResponseHeader> {
     Ok(header)
 }
 
-fn json_body(failure: Failure) -> String {
-    serde_json::json!({ "detail": failure.sentence() }).to_string()
+fn json_body(failure: Failure, request_id: &str) -> String {
+    serde_json::json!({ "detail": failure.sentence(), "request_id": request_id }).to_string()
 }
 
-fn html_body(failure: Failure) -> String {
+/// `request_id` is the proxy's own or a client's that has only letters, digits, `-`, `_` and `.`.
+fn html_body(failure: Failure, request_id: &str) -> String {
     let status = failure.status();
     let reason = status.canonical_reason().unwrap_or("Error");
     let (code, sentence) = (status.as_u16(), failure.sentence());
@@ -305,7 +306,7 @@ fn html_body(failure: Failure) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{code} {reason}</title>\n<h1>{code} {reason}</h1>\n<p>{sentence}</p>\n</html>\n"
+         <title>{code} {reason}</title>\n<h1>{code} {reason}</h1>\n<p>{sentence}</p>\n<p><small>Request {request_id}</small></p>\n</html>\n"
     )
 }
 

@@ -13,8 +13,9 @@ use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
 use crate::access_log::AccessLog;
-use crate::cli::{Cli, Command, LogFormat};
+use crate::cli::{AdminArguments, Cli, Command, LogFormat};
 use crate::config::{self, Config, Severity};
+use crate::control;
 use crate::explain;
 use crate::healthcheck;
 use crate::server::{self, Orders, Sockets, StartError};
@@ -45,6 +46,47 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Simulate(flags) => simulate(flags),
         Command::Explain(flags) => explain(&flags),
         Command::Healthcheck { config } => check_health(&config),
+        Command::Status { watch, json, admin } => {
+            let show = control::Show { watch, json };
+            ask(&admin, async |proxy| control::status(proxy, show).await)
+        }
+        Command::Drain {
+            server,
+            wait,
+            admin,
+        } => ask(&admin, async |proxy| {
+            control::drain(proxy, &server, wait).await
+        }),
+        Command::Enable { server, admin } => {
+            ask(&admin, async |proxy| control::enable(proxy, &server).await)
+        }
+        Command::Weight {
+            server,
+            weight,
+            admin,
+        } => ask(&admin, async |proxy| {
+            control::weight(proxy, &server, weight).await
+        }),
+        Command::Reload { admin } => ask(&admin, async |proxy| control::reload(proxy).await),
+    }
+}
+
+/// Asks the running proxy something.
+fn ask<F>(arguments: &AdminArguments, question: F) -> ExitCode
+where
+    F: AsyncFnOnce(&control::Admin) -> Result<(), control::Fault>,
+{
+    let proxy = match control::Admin::find(arguments.admin, &arguments.config) {
+        Ok(proxy) => proxy,
+        Err(refused) => return fail(BAD_CONFIGURATION, &refused),
+    };
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &StartError::Runtime(error)),
+    };
+    match runtime.block_on(question(&proxy)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => fail(1, &fault),
     }
 }
 

@@ -10,6 +10,9 @@ use std::path::Path;
 use proptest::prelude::*;
 use proxy::config::{self, Config, Refused, Severity, Target};
 
+#[path = "config/settings.rs"]
+mod settings;
+
 /// A configuration that is right; the cases below break one thing each.
 const RIGHT: &str = include_str!("config/right.toml");
 /// Each case: `-` a line of [`RIGHT`] to take out, `+` lines in its place (or at the end of the

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::status::server_status;
 use super::{Admin, Fault};
+use crate::balance::{Key, Method};
 use crate::upstream::Change;
 use crate::upstream::health::Mode;
 
@@ -24,6 +25,14 @@ const MOST_WEIGHT: u32 = 1000;
 struct ServerPatch {
     weight: Option<u32>,
     state: Option<Wanted>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UpstreamPatch {
+    method: String,
+    /// What method `hash` goes by, such as `header:X-User`.
+    hash: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +85,27 @@ pub(super) async fn server(
         .map(|server| server_status(server, now))
         .collect();
     Ok(Json(json!({ "servers": servers })).into_response())
+}
+
+/// `PATCH /upstreams/{upstream}`: another method.
+pub(super) async fn upstream(
+    State(admin): State<Admin>,
+    Path(upstream): Path<String>,
+    body: Bytes,
+) -> Result<Response, Fault> {
+    let patch: UpstreamPatch = parse(&body)?;
+    let live = admin.live.load();
+    let Some(upstream) = live.upstream(&upstream) else {
+        let sentence = "There is no such upstream.";
+        return Err(Fault(StatusCode::NOT_FOUND, sentence.to_owned()));
+    };
+    let key = patch.hash.map(|key| key.parse::<Key>()).transpose();
+    let method = key
+        .and_then(|key| Method::named(&patch.method, key))
+        .map_err(malformed)?;
+    upstream.set_method_by_hand(method);
+    let method = upstream.settings().method.name();
+    Ok(Json(json!({ "name": &**upstream.name(), "method": method })).into_response())
 }
 
 /// `POST /reload`: reads the file again; all of it is taken or nothing.

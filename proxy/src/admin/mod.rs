@@ -1,12 +1,15 @@
 //! The admin listener: how the proxy and its servers fare, and changes while it runs.
 //!
-//! [`status`] shows, [`explain`] says where a request would go, [`hearing`] tells of each change as it happens, [`change`] changes; [`guard`]
-//! decides who may. Every answer is JSON, faults as `{"detail": …}`.
+//! [`status`], [`metrics`] and [`requests`] show, [`explain`] says where a request would go,
+//! [`hearing`] tells of each change as it happens, [`change`] changes; [`guard`] decides who may.
+//! Every answer is JSON, faults as `{"detail": …}`.
 
 mod change;
 mod explain;
 mod guard;
 mod hearing;
+mod metrics;
+mod requests;
 mod status;
 pub mod token;
 
@@ -21,6 +24,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post};
 use tokio::sync::Semaphore;
 
+use crate::access_log::AccessLog;
 use crate::drain::Drain;
 use crate::events::Events;
 use crate::live::InForce;
@@ -37,17 +41,25 @@ pub struct Admin {
     drain: Arc<Drain>,
     events: Arc<Events>,
     reloads: Reloads,
+    access_log: Arc<AccessLog>,
     subscribers: Arc<Semaphore>,
 }
 
 impl Admin {
     /// An admin listener over these.
-    pub fn new(live: InForce, drain: Arc<Drain>, events: Arc<Events>, reloads: Reloads) -> Self {
+    pub fn new(
+        live: InForce,
+        drain: Arc<Drain>,
+        events: Arc<Events>,
+        reloads: Reloads,
+        access_log: Arc<AccessLog>,
+    ) -> Self {
         Self {
             live,
             drain,
             events,
             reloads,
+            access_log,
             subscribers: Arc::new(Semaphore::new(SUBSCRIBERS)),
         }
     }
@@ -64,7 +76,11 @@ pub fn router(admin: Admin, address: SocketAddr) -> Router {
         .route("/status", get(status::status))
         .route("/explain", get(explain::explain))
         .route("/events", get(hearing::events))
+        .route("/metrics", get(metrics::metrics))
+        .route("/requests", get(requests::all))
+        .route("/requests/{id}", get(requests::one))
         .route("/reload", post(change::reload))
+        .route("/upstreams/{upstream}", patch(change::upstream))
         .route(
             "/upstreams/{upstream}/servers/{server}",
             patch(change::server),

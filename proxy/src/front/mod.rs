@@ -170,6 +170,9 @@ impl Front {
             return;
         };
         let sent = timeout(LINGER, say_goodbye(&mut connection, &page)).await;
+        let took = arrival.at.elapsed();
+        let unrouted = &self.live.load().unrouted;
+        unrouted.count(page.status().as_u16(), took);
         self.access_log.write(&Entry {
             time: timestamp(SystemTime::now() - arrival.at.elapsed()),
             request_id: &request_id,

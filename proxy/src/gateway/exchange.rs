@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::line::Unlogged;
 use crate::access_log::TryEntry;
 use crate::balance::Wish;
+use crate::figures::InFlight;
 use crate::idempotency::Key;
 use crate::live::Live;
 use crate::respond::Failure;
@@ -46,7 +47,9 @@ pub struct Exchange {
     /// Its id, the client's or a new one.
     pub request_id: String,
     /// The route that matched, for the log.
-    pub route: Option<String>,
+    pub route: Option<Arc<str>>,
+    /// It counts as in flight, on its route when that is known.
+    pub in_flight: InFlight,
     /// The upstream that serves it.
     pub upstream: Option<Arc<Upstream>>,
     /// What was set of the upstream when the request came to it.
@@ -75,6 +78,8 @@ pub struct Exchange {
     pub tries: Vec<TryEntry>,
     /// The next try goes to this server, over a connection of its own.
     pub again: Option<Arc<Server>>,
+    /// What the server of the current try has answered.
+    pub try_status: Option<u16>,
     /// When it was first sent whole.
     pub sent: Option<Instant>,
     /// From the arrival to the first byte of a server's answer.
@@ -93,6 +98,7 @@ impl Exchange {
     /// A request of which nothing is known yet.
     pub fn new(live: Arc<Live>, now: Instant) -> Self {
         Self {
+            in_flight: live.unrouted.begin(),
             live,
             arrival: Arrival {
                 is_secure: false,
@@ -115,6 +121,7 @@ impl Exchange {
             sent_tries: 0,
             tries: Vec::new(),
             again: None,
+            try_status: None,
             sent: None,
             first_byte: None,
             instance: None,
@@ -165,6 +172,8 @@ impl Exchange {
         self.tries.push(TryEntry {
             server: Arc::clone(ended.server.endpoint_text()),
             outcome,
+            status: self.try_status.take(),
+            began_ms: milliseconds(ended.began.saturating_duration_since(self.arrival.at)),
             ms: milliseconds(now.saturating_duration_since(ended.began)),
         });
         Some(ended.server)
@@ -225,6 +234,11 @@ impl Exchange {
         let Some(server) = self.end_try(outcome, now) else {
             return;
         };
+        if decision != retry::Decision::GiveUp
+            && let Some(upstream) = &self.upstream
+        {
+            upstream.retries().count(outcome);
+        }
         if decision == retry::Decision::SameServer {
             self.again = Some(server);
         } else {

@@ -42,6 +42,7 @@ pub(super) fn write(session: &Session, exchange: &mut Exchange) {
         (None, None) => Failure::ClientGone.status(),
     };
     let bytes = session.body_bytes_sent();
+    count(exchange, status);
     let line = entry(&unlogged, exchange, status, bytes);
     unlogged.access_log.write(&line);
 }
@@ -58,10 +59,16 @@ impl Drop for Exchange {
         });
         self.end_try("cut", Instant::now());
         let status = self.failure.map_or(StatusCode::OK, Failure::status);
+        count(self, status);
         unlogged
             .access_log
             .write(&entry(&unlogged, self, status, 0));
     }
+}
+
+fn count(exchange: &Exchange, status: StatusCode) {
+    let took = exchange.arrival.at.elapsed();
+    exchange.in_flight.figures().count(status.as_u16(), took);
 }
 
 fn entry<'a>(

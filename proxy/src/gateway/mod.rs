@@ -26,6 +26,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use crate::access_log::AccessLog;
 use crate::balance::{Asked, Wish};
 use crate::drain::Drain;
+use crate::figures::RouteFigures;
 use crate::files;
 use crate::idempotency::{Idempotency, Key};
 use crate::live::InForce;
@@ -35,6 +36,15 @@ use crate::retry;
 use crate::upstream::Upstream;
 use crate::upstream::dialler::CutHandle;
 use exchange::{Arrival, Exchange};
+
+/// A route: where it leads, and what is counted of it.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Where it leads.
+    pub target: Arc<Target>,
+    /// What is counted of it.
+    pub figures: Arc<RouteFigures>,
+}
 
 /// Where a route leads.
 #[derive(Debug)]
@@ -106,8 +116,10 @@ impl ProxyHttp for Gateway {
         let Some(found) = live.routes.find(host, header.uri.path()) else {
             return serving::refuse(session, exchange, Failure::NoRoute).await;
         };
-        exchange.route = Some(found.matcher.to_string());
-        match found.route {
+        let Route { target, figures } = found.route;
+        exchange.route = Some(Arc::clone(figures.label()));
+        exchange.in_flight = figures.begin();
+        match &**target {
             Target::Files(root) => {
                 let below = found.rest.to_owned();
                 serving::file(session, exchange, root, &below).await

@@ -139,6 +139,7 @@ pub(super) fn judge_answer(
     if current.open.answered().is_some() {
         return Err(Error::new_up(ErrorType::ReadTimedout));
     }
+    exchange.try_status = Some(answer.status.as_u16());
     let server = Arc::clone(&current.server);
     server.heard().set(now);
     current.open.heard.set(now);

@@ -36,13 +36,14 @@ fn a_page_names_the_proxy_and_closes() {
     assert!(head.contains(&format!("content-length: {}", body.len())));
     assert_eq!(
         body,
-        r#"{"detail":"No server is available at the moment."}"#
+        r#"{"detail":"No server is available at the moment.","request_id":"id-1"}"#
     );
 }
 
 #[test]
 fn html_shows_the_status_and_the_sentence() {
-    let body = html_body(Failure::NoRoute);
+    let body = html_body(Failure::NoRoute, "id-1");
+    assert!(body.contains("Request id-1"), "{body}");
     assert!(body.contains("<h1>404 Not Found</h1>"));
     assert!(body.contains("There is nothing at this address."));
     // On a phone and in the dark as well.

@@ -95,6 +95,7 @@ pub async fn run<S: Future<Output = ()>>(
             Arc::clone(&drain),
             Arc::clone(&events),
             reloads,
+            Arc::clone(&access_log),
         );
         serve_admin(listener, admin)?;
     }

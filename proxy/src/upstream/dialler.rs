@@ -9,6 +9,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,6 +23,8 @@ use pingora_http::ResponseHeader;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::sleep;
 
+use crate::figures::Counted;
+
 /// The pause before another attempt to get into the queue of a Unix socket.
 const QUEUE_FULL: Duration = Duration::from_millis(2);
 
@@ -30,19 +33,23 @@ const QUEUE_FULL: Duration = Duration::from_millis(2);
 /// A duplicate, because by the time somebody wants to cut it the connection may be closed and its
 /// descriptor's number may belong to another socket.
 #[derive(Debug)]
-pub struct CutHandle(OwnedFd);
+pub struct CutHandle {
+    socket: OwnedFd,
+    /// It lives as long as the connection.
+    _counted: Counted,
+}
 
 impl CutHandle {
     /// Ends the connection: reads and writes on it end at once.
     pub fn cut(&self) {
         // An error means that the connection is gone already.
-        let _ = socket2::SockRef::from(&self.0).shutdown(Shutdown::Both);
+        let _ = socket2::SockRef::from(&self.socket).shutdown(Shutdown::Both);
     }
 
     /// Whether something has arrived that was not read yet, be it the end.
     pub fn has_unread(&self) -> bool {
         let mut byte = [std::mem::MaybeUninit::uninit()];
-        socket2::SockRef::from(&self.0).peek(&mut byte).is_ok()
+        socket2::SockRef::from(&self.socket).peek(&mut byte).is_ok()
     }
 
     /// Finds the handle that the dialler left in a connection's digest.
@@ -56,12 +63,13 @@ impl CutHandle {
 #[derive(Debug)]
 pub struct Dialler {
     limit: Duration,
+    open: Arc<AtomicUsize>,
 }
 
 impl Dialler {
-    /// A dialler that gives up after `limit`.
-    pub fn new(limit: Duration) -> Self {
-        Self { limit }
+    /// A dialler that gives up after `limit`, and counts the connections that are `open`.
+    pub fn new(limit: Duration, open: Arc<AtomicUsize>) -> Self {
+        Self { limit, open }
     }
 
     async fn open(&self, address: &SocketAddr) -> io::Result<(Stream, OwnedFd)> {
@@ -124,7 +132,11 @@ impl Connect for Dialler {
             .open(address)
             .await
             .map_err(|error| Error::because(kind(&error), "connecting", error))?;
-        let handle: Box<dyn std::any::Any + Send + Sync> = Box::new(Arc::new(CutHandle(duplicate)));
+        let handle = CutHandle {
+            socket: duplicate,
+            _counted: Counted::one(&self.open),
+        };
+        let handle: Box<dyn std::any::Any + Send + Sync> = Box::new(Arc::new(handle));
         // The digest asks for the answer of a CONNECT proxy, which there is none of.
         let nobody = Box::new(ResponseHeader::build(200, None)?);
         stream.set_proxy_digest(ProxyDigest::new(nobody, Some(handle)));

@@ -108,6 +108,20 @@ pub enum Probe {
     NotAsked,
 }
 
+impl Probe {
+    /// Its name among the figures.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Draining => "draining",
+            Self::Unwell => "unwell",
+            Self::NotConnected => "not-connected",
+            Self::TimedOut => "timed-out",
+            Self::NotAsked => "not-asked",
+        }
+    }
+}
+
 /// The health of one server.
 #[derive(Debug)]
 pub struct Health {

@@ -15,6 +15,7 @@ use super::health::{Mode, State};
 use super::server::{Endpoint, Server};
 use super::settings::{Address, ServerSettings, Settings};
 use super::{Upstream, lock, probe};
+use crate::balance::Method;
 use crate::events::{By, Place, What};
 use by_hand::Change;
 
@@ -31,6 +32,8 @@ pub(super) struct Members {
     leaving: Vec<Arc<Server>>,
     /// Servers that leave as soon as another one is up.
     replaced: Vec<Arc<Server>>,
+    /// As the file has it; the one in force may have been changed at run time.
+    method: Method,
     closed: bool,
 }
 
@@ -52,6 +55,7 @@ impl Members {
     pub(super) fn of(settings: &Settings) -> Self {
         Self {
             groups: settings.servers.iter().cloned().map(Group::new).collect(),
+            method: settings.method.clone(),
             ..Self::default()
         }
     }
@@ -102,7 +106,7 @@ impl Upstream {
     }
 
     /// Takes new settings of the same upstream, in place: servers that stay keep their state.
-    pub fn change(self: &Arc<Self>, settings: Settings, now: Instant) {
+    pub fn change(self: &Arc<Self>, mut settings: Settings, now: Instant) {
         let before = self.settings();
         let mut members = lock(&self.members);
         let mut old = std::mem::take(&mut members.groups);
@@ -135,6 +139,14 @@ impl Upstream {
             server.set_limits(&settings.timeouts, settings.tls.as_ref());
         }
         lock(&self.budget).set_rate(settings.retry.budget);
+        if settings.method == members.method {
+            settings.method = before.method.clone();
+        } else {
+            members.method = settings.method.clone();
+        }
+        if settings.method != before.method {
+            self.tell_method(&settings.method, By::File);
+        }
         self.settings.store(Arc::new(settings));
         self.publish(&members);
         drop(members);

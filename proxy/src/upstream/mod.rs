@@ -20,6 +20,7 @@ mod tls;
 mod trial;
 pub mod tries;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -27,6 +28,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use crate::balance::{Balancer, Fitness};
 use crate::events::{Events, What};
+use crate::figures::Tally;
 use crate::retry::Budget;
 use dependency::Dependency;
 use health::{Cause, Probe, State};
@@ -54,6 +56,7 @@ pub struct Upstream {
     servers: ArcSwap<Vec<Arc<Server>>>,
     balancer: Mutex<Balancer>,
     budget: Mutex<Budget>,
+    retries: Tally,
     /// Requests that wait for a place.
     queue: Arc<Queue>,
     trials: Trials,
@@ -66,6 +69,7 @@ impl Upstream {
         Self {
             name: Arc::clone(&settings.name),
             events,
+            retries: Tally::default(),
             members: Mutex::new(Members::of(&settings)),
             servers: ArcSwap::default(),
             balancer: Mutex::new(Balancer::new(fastrand::u64(..))),
@@ -86,6 +90,11 @@ impl Upstream {
     /// The name that routes use.
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Further tries of its requests, by what became of the try before.
+    pub fn retries(&self) -> &Tally {
+        &self.retries
     }
 
     /// What is set of it now. A request takes it once and keeps it.
@@ -159,6 +168,7 @@ impl Upstream {
         let earned = server.with_health(|health| health.answered(server_error, eject, now));
         if earned && self.may_eject_one_more() {
             server.with_health(|health| health.eject(eject, now));
+            server.figures().ejections.fetch_add(1, Ordering::Relaxed);
             self.report(server);
         }
     }

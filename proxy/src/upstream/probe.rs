@@ -51,12 +51,14 @@ pub fn pause(server: &Server, checks: &HealthSettings, chance: f64) -> Duration 
 
 /// Asks a server how it is; the limit covers everything, a dripping answer too.
 pub(super) async fn ask(server: &Server, settings: &Settings, limit: Duration) -> Probe {
-    match tokio::time::timeout(limit, exchange(server, settings)).await {
+    let result = match tokio::time::timeout(limit, exchange(server, settings)).await {
         Ok(Ok(probe)) => probe,
         Ok(Err(error)) if is_our_trouble(&error) => Probe::NotAsked,
         Ok(Err(error)) => Distrust::behind(&error).map_or(Probe::NotConnected, Probe::Distrusted),
         Err(_) => Probe::TimedOut,
-    }
+    };
+    server.figures().checks.count(result.as_str());
+    result
 }
 
 async fn exchange(server: &Server, settings: &Settings) -> io::Result<Probe> {

@@ -23,6 +23,7 @@ use super::standing::Standing;
 use super::tls::Tls;
 use super::tries::Tries;
 use crate::balance::hashing;
+use crate::figures::ServerFigures;
 
 /// Tells connection pools of servers, and of single fresh connections, apart.
 static NEXT_POOL: AtomicU64 = AtomicU64::new(1);
@@ -62,6 +63,7 @@ pub struct Server {
     said_away: Stamp,
     probing: AtomicBool,
     tries: Arc<Tries>,
+    figures: ServerFigures,
     requests: AtomicU64,
     failures: AtomicU64,
     instance: Mutex<Option<String>>,
@@ -89,7 +91,8 @@ impl Server {
             }
         };
         peer.group_key = NEXT_POOL.fetch_add(1, Ordering::Relaxed);
-        limit(&mut peer, timeouts);
+        let figures = ServerFigures::default();
+        limit(&mut peer, timeouts, &figures);
         let address = settings.address.to_string();
         let endpoint_text: Arc<str> = endpoint.to_string().into();
         let identity = hashing::identity(&address, &endpoint_text);
@@ -105,6 +108,7 @@ impl Server {
             said_away: Stamp::unset(now),
             probing: AtomicBool::new(false),
             tries: Arc::default(),
+            figures,
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             instance: Mutex::new(None),
@@ -158,7 +162,7 @@ impl Server {
     /// Takes limits over, for connections that are made from now on.
     pub(super) fn set_limits(&self, timeouts: &Timeouts, tls: Option<&Tls>) {
         let mut peer = HttpPeer::clone(&self.peer.load());
-        limit(&mut peer, timeouts);
+        limit(&mut peer, timeouts, &self.figures);
         // Connections that were made by other rules are used no more.
         peer.group_key = NEXT_POOL.fetch_add(1, Ordering::Relaxed);
         match tls {
@@ -252,6 +256,11 @@ impl Server {
         begun.then(|| ProbeTurn(Arc::clone(self)))
     }
 
+    /// What is counted of it beside its requests.
+    pub fn figures(&self) -> &ServerFigures {
+        &self.figures
+    }
+
     /// Counts a request that was sent here.
     pub fn count_request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -319,8 +328,9 @@ impl Server {
     }
 }
 
-fn limit(peer: &mut HttpPeer, timeouts: &Timeouts) {
-    peer.options.custom_l4 = Some(Arc::new(Dialler::new(timeouts.connect)));
+fn limit(peer: &mut HttpPeer, timeouts: &Timeouts, figures: &ServerFigures) {
+    let dialler = Dialler::new(timeouts.connect, Arc::clone(&figures.connections));
+    peer.options.custom_l4 = Some(Arc::new(dialler));
     peer.options.idle_timeout = Some(timeouts.keep_alive);
     peer.options.write_timeout = Some(timeouts.first_byte);
 }

@@ -2,9 +2,10 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_proxy");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_proxy");
 
 pub(crate) fn config(lines: &str) -> tempfile::NamedTempFile {
     let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
@@ -105,13 +106,22 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(file: &tempfile::NamedTempFile) -> Self {
-        let mut child = Command::new(BINARY)
-            .args(["serve", "--config", file.path().to_str().unwrap()])
+        Self::wait_for(Self::spawn(file.path()))
+    }
+
+    /// Starts the process and waits for nothing.
+    pub(crate) fn spawn(file: &Path) -> Child {
+        Command::new(BINARY)
+            .args(["serve", "--config", file.to_str().unwrap()])
             .env("LOG_FORMAT", "json")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap();
+            .unwrap()
+    }
+
+    /// Waits until a process serves.
+    pub(crate) fn wait_for(mut child: Child) -> Self {
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let serving = log
             .find(|line| line.as_ref().unwrap().contains("\"serving\""))

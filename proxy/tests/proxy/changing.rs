@@ -296,3 +296,38 @@ async fn listeners_are_bounded_and_one_who_does_not_read_holds_up_nobody() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_method_changes_in_place_and_the_file_wins_where_it_has_changed() {
+    let (a, b) = (Origin::start("a").await, Origin::start("b").await);
+    let text = |more| config(&format!("{}, {}", server(&a, 4), server(&b, 6)), more);
+    let filed = Filed::start(&text("")).await;
+    filed.proxy.until_up(2).await;
+    let method = async || filed.proxy.status().await["upstreams"][0]["method"].clone();
+    for (body, status) in [
+        (r#"{"method": "fastest"}"#, 400),
+        (r#"{"method": "hash"}"#, 400),
+        (r#"{"method": "hash", "hash": "path"}"#, 200),
+    ] {
+        assert_eq!(
+            filed
+                .proxy
+                .admin("PATCH", "/upstreams/music", body)
+                .await
+                .status,
+            status
+        );
+    }
+    assert_eq!(method().await, "hash");
+    let first = filed.proxy.get("/api/same").await.instance().to_owned();
+    for _ in 0..5 {
+        assert_eq!(filed.proxy.get("/api/same").await.instance(), first);
+    }
+    assert_eq!(filed.reload(&text("resolve = \"2s\"\n")).await.status, 200);
+    assert_eq!(method().await, "hash");
+    assert_eq!(
+        filed.reload(&text("method = \"ip-hash\"\n")).await.status,
+        200
+    );
+    assert_eq!(method().await, "ip-hash");
+}

@@ -5,9 +5,11 @@
 mod answer;
 mod binary;
 mod changing;
+mod commands;
 mod drain;
 mod edge;
 mod failover;
+mod figures;
 mod forwarding;
 mod idempotency;
 mod log_lines;

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Group, Upstream, lock};
+use crate::balance::Method;
 use crate::events::{By, What};
 use crate::upstream::health::Mode;
 use crate::upstream::server::Server;
+use crate::upstream::settings::Settings;
 
 /// What is to be changed of some servers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,6 +52,28 @@ impl Upstream {
         // Who waits for a place may find one now, or learn that there is none to wait for.
         self.queue.wake();
         is_known.then_some(servers)
+    }
+
+    /// Balances by another method from the next pick on.
+    pub fn set_method_by_hand(&self, method: Method) {
+        // So that no reload comes between reading and writing.
+        let _members = lock(&self.members);
+        let before = self.settings();
+        if before.method != method {
+            self.tell_method(&method, By::Admin);
+            let mut settings = Settings::clone(&before);
+            settings.method = method;
+            self.settings.store(Arc::new(settings));
+        }
+    }
+
+    /// Tells that the method is another one.
+    pub(super) fn tell_method(&self, method: &Method, by: By) {
+        self.events.tell(What::UpstreamMethod {
+            upstream: Arc::clone(&self.name),
+            method: method.name().to_owned(),
+            by,
+        });
     }
 
     /// Changes one server and tells what is new.
