@@ -28,16 +28,18 @@ fn documented() -> BTreeMap<String, Line> {
                 _ => "",
             };
         }
-        let Some(line) = line.strip_prefix("| `") else {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let ["", key, default, kind, _, ""] = cells[..] else {
             continue;
         };
-        let (key, rest) = line.split_once("` | ").unwrap();
+        let Some(key) = key.strip_prefix('`').and_then(|key| key.strip_suffix('`')) else {
+            continue;
+        };
         let key = match key.strip_prefix("servers.") {
             Some(_) => key.to_owned(),
             None => format!("{chapter}{key}"),
         };
-        let mut cells = rest.split(" | ").map(|cell| cell.trim().to_owned());
-        let (default, kind) = (cells.next().unwrap(), cells.next().unwrap());
+        let (default, kind) = (default.to_owned(), kind.to_owned());
         let before = lines.insert(key.clone(), Line { default, kind });
         assert_eq!(before, None, "{key} stands twice");
     }
@@ -143,6 +145,7 @@ fn the_page_says_what_a_value_may_be() {
         if [
             "routes.path",
             "routes.upstream",
+            "routes.files",
             "upstreams.servers",
             "servers.address",
         ]
