@@ -27,7 +27,7 @@ pub struct Live {
     /// What is counted of requests that take no route.
     pub unrouted: Arc<RouteFigures>,
     /// What is counted of each route.
-    counted: Vec<Arc<RouteFigures>>,
+    pub counted: Vec<Arc<RouteFigures>>,
     /// Limits towards clients.
     pub clients: Clients,
     /// The file with the token for changes through the admin listener.

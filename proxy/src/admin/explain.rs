@@ -88,7 +88,7 @@ pub(super) async fn explain(
         picked: None,
         candidates: Vec::new(),
     };
-    match found.map(|found| found.route) {
+    match found.map(|found| &*found.route.target) {
         Some(Target::Files(_)) => explanation.target = Some("files"),
         Some(Target::Upstream { upstream, .. }) => {
             explanation.target = Some("upstream");

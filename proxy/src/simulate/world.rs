@@ -16,6 +16,7 @@ use super::sending::{End, Request};
 use super::server::{Job, Simulated};
 use crate::balance::Method;
 use crate::clients::Clients;
+use crate::figures::RouteFigures;
 use crate::live::Live;
 use crate::route::Table;
 use crate::upstream::health::Probe;
@@ -124,6 +125,8 @@ impl<'p> World<'p> {
         upstream.stand_in(servers.clone(), plan.seed);
         let live = Live {
             routes: Table::new([]),
+            unrouted: RouteFigures::new(""),
+            counted: Vec::new(),
             clients: Clients::default(),
             admin_token_file: None,
             redirect: None,
