@@ -116,6 +116,7 @@ impl Probe {
             Self::Draining => "draining",
             Self::Unwell => "unwell",
             Self::NotConnected => "not-connected",
+            Self::Distrusted(_) => "distrusted",
             Self::TimedOut => "timed-out",
             Self::NotAsked => "not-asked",
         }
