@@ -1,10 +1,10 @@
 //! Who sends a request: a session's cookie, HTTP Basic or a token, tried in the order of the original.
 //!
 //! - [`credentials`] reads the headers, [`csrf`] judges where an unsafe request comes from: both pure
-//! - [`password`] hashes and verifies, off the async threads and bounded; [`verified`] remembers for a while
+//! - [`password`] hashes and verifies, off the async threads and bounded; `verified` remembers for a while
 //! - [`secret`] makes session ids and tokens; the database holds only their digests
 //! - [`session`] is the cookie; [`login`] the form that begins and ends a session, [`next`] where it leads
-//! - [`tries`] limits wrong passwords; [`store`] is all the SQL; [`first`] makes the first account
+//! - [`tries`] limits wrong passwords; `store` is all the SQL; [`first`] makes the first account
 //!
 //! No crate for sessions: those that there are keep a bag of values under an id that they store as it is, decide
 //! `Secure` once for all requests, and answer 500 when their store fails. A session here is one row that names an

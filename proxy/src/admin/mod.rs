@@ -1,7 +1,7 @@
 //! The admin listener: how the proxy and its servers fare, and changes while it runs.
 //!
-//! [`status`], [`metrics`] and [`requests`] show, [`explain`] says where a request would go,
-//! [`hearing`] tells of each change as it happens, [`change`] changes; [`guard`] decides who may.
+//! `status`, `metrics` and `requests` show, `explain` says where a request would go,
+//! `hearing` tells of each change as it happens, `change` changes; `guard` decides who may.
 //! Every answer is JSON, faults as `{"detail": …}`.
 
 mod change;

@@ -5,7 +5,7 @@
 //! describes its servers anew for each pick; `crate::simulate` does the same with servers that
 //! are not there.
 //!
-//! A pick goes through three steps. The [`tier`](Tier) is found: servers that are up, or the
+//! A pick goes through three steps. The `tier` is found: servers that are up, or the
 //! backups among them when no other can be picked, or else those that are out only for their 5xx
 //! answers. A sticky cookie is obeyed if its server is in the tier. Else the method decides.
 //! Whoever wants to know why hands in a closure that is told a [`Reason`] for each candidate.

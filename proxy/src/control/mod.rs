@@ -1,8 +1,8 @@
 //! The commands that ask a running proxy by its admin listener: `proxy status`, `drain`, `enable`,
 //! `weight` and `reload`.
 //!
-//! [`ask`] speaks to the listener, [`view`] is what it answers, [`names`] finds the server that a
-//! word means, [`table`] shows it all.
+//! `ask` speaks to the listener, `view` is what it answers, `names` finds the server that a
+//! word means, `table` shows it all.
 
 mod ask;
 mod names;

@@ -3,9 +3,9 @@
 //! The code that decides is the proxy's own: [`Upstream`](crate::upstream::Upstream) picks,
 //! counts, ejects and pays for retries, [`crate::upstream::health`] and
 //! [`crate::upstream::silence`] judge, [`Exchange`](crate::gateway::exchange::Exchange) decides
-//! what becomes of a failed try. Only the servers are made up ([`server`]), and so is the clock:
-//! [`world`] carries events from one moment to the next, [`sending`] is the way of a request,
-//! [`watching`] the watch over the servers. What happened is counted in [`outcome`],
+//! what becomes of a failed try. Only the servers are made up (`server`), and so is the clock:
+//! `world` carries events from one moment to the next, `sending` is the way of a request,
+//! `watching` the watch over the servers. What happened is counted in [`outcome`],
 //! held against the laws of each method in [`laws`], and drawn by [`draw`].
 
 mod draw;
