@@ -56,6 +56,18 @@ impl Fault {
         matches!(self, Self::Unanswered | Self::Lost(_))
     }
 
+    /// Tells whether the other connections of the pool may have the same trouble: they are lost, or lead to a
+    /// server that has become read-only.
+    pub(super) fn casts_doubt(&self) -> bool {
+        match self {
+            Self::Lost(_) => true,
+            Self::Unavailable(Error::Database(cause)) => {
+                cause.code().is_some_and(|code| code == READ_ONLY)
+            }
+            _ => false,
+        }
+    }
+
     /// Tells whether it was the statement that Postgres gave up, and the connection is as good as before.
     pub(super) fn spares_the_connection(&self) -> bool {
         match self {
@@ -67,6 +79,9 @@ impl Fault {
         }
     }
 }
+
+/// A write in a read-only transaction.
+const READ_ONLY: &str = "25006";
 
 /// Lock timeout, statement timeout, disk full, serialization failure, deadlock.
 const SPARING: [&str; 5] = ["55P03", "57014", "53100", "40001", "40P01"];

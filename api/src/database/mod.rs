@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::DatabaseConfig;
 use crate::instance::Instance;
 use lease::Lease;
+use pool::Doubt;
 
 pub use fault::Fault;
 pub use meters::Meters;
@@ -38,6 +39,7 @@ const WAITING_PER_CONNECTION: usize = 32;
 pub struct Database {
     pool: PgPool,
     places: Arc<Semaphore>,
+    doubt: Doubt,
     meters: Meters,
 }
 
@@ -52,8 +54,10 @@ impl Database {
     #[must_use]
     pub fn open(config: &DatabaseConfig, instance: &Instance) -> Self {
         let connections = config.connections as usize;
+        let doubt = Doubt::default();
         Self {
-            pool: pool::open(config, instance),
+            pool: pool::open(config, instance, doubt.clone()),
+            doubt,
             places: Arc::new(Semaphore::new(connections * (1 + WAITING_PER_CONNECTION))),
             meters: Meters::default(),
         }
@@ -116,6 +120,9 @@ impl Database {
         let result = done
             .map_err(|_| Fault::Unanswered)?
             .map_err(Fault::querying);
+        if result.as_ref().err().is_some_and(Fault::casts_doubt) {
+            self.doubt.raise(std::time::Instant::now());
+        }
         if result
             .as_ref()
             .err()

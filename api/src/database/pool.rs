@@ -1,6 +1,7 @@
 //! How the pool connects, and how it tells a connection that died while it lay idle.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Error, PgConnection, PgPool};
@@ -17,7 +18,31 @@ const CHECK_LIMIT: Duration = Duration::from_millis(300);
 /// A connection is replaced after this time, so that memory in Postgres does not grow for ever.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
-pub(super) fn open(config: &DatabaseConfig, instance: &Instance) -> PgPool {
+/// How long after a fault connections are checked that were made before it. What is in use comes back and
+/// what is not becomes idle meanwhile, so each is checked once or lies idle.
+const DOUBTFUL: Duration = Duration::from_secs(2);
+
+/// When a connection last proved dead or read-only: the others of its age may be so, too.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Doubt(Arc<Mutex<Option<Instant>>>);
+
+impl Doubt {
+    /// Notes that a connection was not what it was taken for.
+    pub(super) fn raise(&self, now: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    /// Whether a connection of this age was there when one proved bad a short time ago.
+    fn covers(&self, age: Duration, now: Instant) -> bool {
+        let raised = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        raised.is_some_and(|raised| {
+            let since = now.saturating_duration_since(raised);
+            since < DOUBTFUL && age >= since
+        })
+    }
+}
+
+pub(super) fn open(config: &DatabaseConfig, instance: &Instance, doubt: Doubt) -> PgPool {
     PgPoolOptions::new()
         .max_connections(config.connections)
         .acquire_timeout(BUDGET)
@@ -25,9 +50,10 @@ pub(super) fn open(config: &DatabaseConfig, instance: &Instance) -> PgPool {
         .max_lifetime(LIFETIME)
         // The pool's own check has no limit of time, and costs a round trip for each request.
         .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
+        .before_acquire(move |connection, meta| {
+            let in_doubt = doubt.covers(meta.age, Instant::now());
             Box::pin(async move {
-                if meta.idle_for >= FRESH {
+                if meta.idle_for >= FRESH || in_doubt {
                     check(connection).await?;
                 }
                 Ok(true)
@@ -58,5 +84,25 @@ async fn check(connection: &mut PgConnection) -> sqlx::Result<()> {
         Ok(Ok(true)) => Err(Error::Protocol("the server is read-only".into())),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(Error::Protocol("an idle connection did not answer".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_there_when_another_proved_bad_is_doubted_for_a_while() {
+        let now = Instant::now();
+        let after = |ms: u64| now + Duration::from_millis(ms);
+        let doubt = Doubt::default();
+        assert!(!doubt.covers(Duration::from_secs(9), now));
+        doubt.raise(now);
+        assert!(doubt.covers(Duration::from_secs(9), after(100)));
+        assert!(
+            !doubt.covers(Duration::from_millis(50), after(100)),
+            "made since"
+        );
+        assert!(!doubt.covers(Duration::from_secs(9), after(2000)));
     }
 }

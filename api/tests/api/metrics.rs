@@ -1,11 +1,16 @@
 //! What an operator sees: `/metrics` on a listener of its own.
 
+use std::collections::BTreeSet;
+
 use http::Method;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::net::UnixStream;
 
 use crate::program::Serving;
 use crate::support::{Answer, Client, eventually, request};
+
+/// The names stand in the first column of its tables.
+const DOCUMENTED: &str = include_str!("../../../docs/metrics.md");
 
 async fn scrape(socket: &std::path::Path) -> Answer {
     let mut client = Client::on(UnixStream::connect(socket).await.unwrap()).await;
@@ -69,6 +74,17 @@ async fn requests_are_counted_by_pattern_and_shown_elsewhere(
         !text.contains("123456") && !text.contains("made-up"),
         "{text}"
     );
+    let shown: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
+    let documented: BTreeSet<&str> = DOCUMENTED
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .filter(|name| name.starts_with("api_"))
+        .map(|name| name.strip_suffix("_total").unwrap_or(name))
+        .collect();
+    assert_eq!(shown, documented);
     // Clients of the API do not see them.
     let hidden = serving
         .send(request(Method::GET, "/metrics", &[], ""))

@@ -37,6 +37,13 @@ pub struct CurrentTry {
     began: Instant,
 }
 
+impl CurrentTry {
+    /// How long it has been under way.
+    pub fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.began)
+    }
+}
+
 /// The state of one request.
 #[derive(Debug)]
 pub struct Exchange {

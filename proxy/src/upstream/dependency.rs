@@ -12,8 +12,11 @@ use super::server::Server;
 use super::{Upstream, lock};
 use crate::balance::Fitness;
 
-/// How long the word of a server counts.
-const WORD: Duration = Duration::from_secs(1);
+/// How long the word of a server counts: longer than it takes to get the word of another one, who
+/// may need all the time that a request has for its database work.
+const WORD: Duration = Duration::from_secs(3);
+/// How long nobody may have said it before a good answer proves that it is over.
+const QUIET: Duration = Duration::from_secs(1);
 /// When nobody has asked for so long, nobody knows any more.
 const FORGOTTEN: Duration = Duration::from_secs(30);
 
@@ -38,7 +41,7 @@ impl Degraded {
     /// Takes in an answer without that word. Returns whether it ends the state: an answer that
     /// needs no database proves nothing while others still say that it is away.
     fn answered(&mut self, now: Instant) -> bool {
-        self.ends(WORD, now)
+        self.ends(QUIET, now)
     }
 
     /// Lets time pass. Returns whether that ends the state.

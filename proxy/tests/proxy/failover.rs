@@ -320,3 +320,22 @@ async fn sockets_in_a_folder_come_and_go() {
     .await;
     assert_eq!(proxy.get("/").await.status, 503);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_that_came_late_has_nobody_wait_twice_and_counts_all_the_same() {
+    let (a, b) = (Origin::start("a").await, Origin::start("b").await);
+    for origin in [&a, &b] {
+        origin.answer_with(503, &[("x-lb-cause", "database"), ("retry-after", "1")]);
+    }
+    let proxy = Proxy::before(&[&a, &b]).await;
+    // As where the database hangs: each server needs all its time to find out.
+    for asked in 1..=2 {
+        assert_eq!(proxy.get("/api/?slow=700").await.status, 503);
+        assert_eq!(
+            a.received().len() + b.received().len(),
+            asked,
+            "asked once each"
+        );
+    }
+    assert_eq!(proxy.status().await["upstreams"][0]["degraded"], "database");
+}

@@ -163,15 +163,16 @@ async fn answer(
         headers: parts.headers,
         body: body.clone(),
     });
-    if let Some((status, headers)) = script.status.lock().unwrap().clone() {
-        return (status, headers, name).into_response();
-    }
     let wait = |name: &str| {
         let (_, value) = target.split_once(&format!("{name}="))?;
         Some(Duration::from_millis(value.parse().unwrap()))
     };
     if let Some(pause) = wait("slow") {
         tokio::time::sleep(pause).await;
+    }
+    let scripted = script.status.lock().unwrap().clone();
+    if let Some((status, headers)) = scripted {
+        return (status, headers, name).into_response();
     }
     let named = [("x-instance", name)];
     if let Some(gap) = wait("stream") {

@@ -14,6 +14,9 @@ const MOST_ROWS: i64 = 1000;
 /// A page that is asked for by cursor has this many rows, unless `limit` says otherwise.
 const ROWS_BY_CURSOR: i64 = 100;
 
+/// The words of a search have no more characters than this: long ones are dear to look for.
+const LONGEST_SEARCH: usize = 200;
+
 /// What is wanted of the list.
 #[derive(Debug)]
 pub(crate) struct Asked {
@@ -86,6 +89,10 @@ impl Filter {
         let words = search::words(search.unwrap_or_default());
         if words.len() > MOST_WORDS {
             let text = format!("No more than {MOST_WORDS} words can be searched for.");
+            return Err(invalid("search", &text));
+        }
+        if words.iter().map(|word| word.chars().count()).sum::<usize>() > LONGEST_SEARCH {
+            let text = format!("No more than {LONGEST_SEARCH} characters can be searched for.");
             return Err(invalid("search", &text));
         }
         Ok(Self {
