@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::status::server_status;
 use super::{Admin, Fault};
@@ -126,7 +126,10 @@ pub(super) async fn reload(State(admin): State<Admin>) -> Result<Response, Fault
 }
 
 fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Fault> {
-    serde_json::from_slice(body).map_err(|error| malformed(format!("the body: {error}")))
+    // Without the detour a list would be taken as well, its entries for the keys in their order.
+    serde_json::from_slice(body)
+        .and_then(|object: serde_json::Map<String, Value>| serde_json::from_value(object.into()))
+        .map_err(|error| malformed(format!("the body: {error}")))
 }
 
 fn malformed(sentence: String) -> Fault {

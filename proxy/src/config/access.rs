@@ -23,10 +23,7 @@ pub fn admin_access(file: &Path) -> Result<AdminAccess, Refused> {
         key.clone_into(&mut fault.key);
         Refused::from(fault)
     };
-    let text = read(file)?;
-    let table: toml::Table = text
-        .parse()
-        .map_err(|error: toml::de::Error| refuse("", error.message().replace('\n', " ")))?;
+    let table = table(&read(file)?);
     let text = |key: &str| table.get(key).and_then(toml::Value::as_str);
     let Some(address) = text("admin") else {
         let sentence = "missing: without it there is no admin listener to ask";
@@ -43,6 +40,15 @@ pub fn admin_access(file: &Path) -> Result<AdminAccess, Refused> {
     })
 }
 
+/// Reads the keys that stand before the first table: line by line where the file is no TOML any more.
+fn table(text: &str) -> toml::Table {
+    text.parse().unwrap_or_else(|_| {
+        let lines = text.lines().take_while(|line| !line.starts_with('['));
+        let tables = lines.filter_map(|line| line.parse::<toml::Table>().ok());
+        tables.flatten().collect()
+    })
+}
+
 /// An unspecified address means every address of this machine; loopback is one of them.
 fn reachable(mut admin: SocketAddr) -> SocketAddr {
     match admin.ip() {
@@ -51,4 +57,17 @@ fn reachable(mut admin: SocketAddr) -> SocketAddr {
         IpAddr::V4(_) | IpAddr::V6(_) => {}
     }
     admin
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+
+    #[test]
+    fn a_file_that_was_broken_since_still_says_where_to_ask() {
+        let text = "listen = [\n  \"0.0.0.0:8080\",\n]\nadmin = \"127.0.0.1:9090\" # status\nx = [\n[log]\nadmin = 5\n";
+        let table = table(text);
+        assert_eq!(table["admin"].as_str(), Some("127.0.0.1:9090"));
+        assert_eq!(table.len(), 1);
+    }
 }

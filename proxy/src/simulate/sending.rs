@@ -131,7 +131,9 @@ impl World<'_> {
         let decision = request.exchange.decide(failure, facts, now);
         self.settle(key, failure, decision);
         if decision == Decision::GiveUp {
-            self.end(key, End::Lost);
+            // Nobody could be reached, so nothing was sent: the proxy says 503 at once.
+            let is_refused = failure == Failure::NotConnected;
+            self.end(key, if is_refused { End::Refused } else { End::Lost });
         }
         decision != Decision::GiveUp
     }

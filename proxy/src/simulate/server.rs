@@ -154,9 +154,10 @@ impl Simulated {
         match what {
             What::Dies => self.die(),
             What::Returns => {
-                self.die();
                 self.life = Life::Runs;
                 (self.extra, self.answer, self.drains) = (Duration::ZERO, Answer::Well, false);
+                // What a paused one held goes on; a dead one holds nothing.
+                return std::mem::take(&mut self.held);
             }
             What::Pauses if self.life == Life::Runs => self.life = Life::Paused,
             What::Resumes if self.life == Life::Paused => {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -109,7 +110,10 @@ async fn sockets(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     while let Some(entry) = entries.next_entry().await? {
         let path = entry.path();
-        let is_socket = path.extension().is_some_and(|e| e == "sock");
+        let is_socket = path.extension().is_some_and(|e| e == "sock")
+            && tokio::fs::metadata(&path)
+                .await
+                .is_ok_and(|found| found.file_type().is_socket());
         // Nobody can listen at a longer one.
         if is_socket && path.as_os_str().len() <= LONGEST_PATH {
             paths.push(path);
