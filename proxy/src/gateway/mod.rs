@@ -166,7 +166,10 @@ impl ProxyHttp for Gateway {
         };
         let now = Instant::now();
         let server = &picked.server;
-        let peer = server.peer(fresh || !exchange.repeatable && server.is_rested(now));
+        let mut peer = server.peer(fresh || !exchange.repeatable && server.is_rested(now));
+        if let Some(limit) = picked.slot.connect_limit() {
+            peer.options.total_connection_timeout = Some(limit);
+        }
         exchange.begin_try(picked, now);
         Ok(peer)
     }

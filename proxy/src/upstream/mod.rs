@@ -175,6 +175,9 @@ impl Upstream {
 
     /// Takes in the result of a health check.
     pub fn probed(&self, server: &Server, result: Probe, now: Instant) {
+        if matches!(result, Probe::Passed | Probe::Draining | Probe::Unwell) {
+            server.answered_probe().set(now);
+        }
         let checks = &self.settings.load().health;
         let changed =
             server.with_health(|health| health.tick(now) | health.probed(result, checks, now));

@@ -55,9 +55,9 @@ impl Upstream {
         };
         match balancer.pick(&settings.method, &candidates, wish, &mut |_, _| {}) {
             Ok(index) => Ok(servers[index].take()),
-            Err(NoPick::Nobody) if tried.is_empty() => {
-                self.try_one_that_is_out(&servers).ok_or(NoPick::Nobody)
-            }
+            Err(NoPick::Nobody) if tried.is_empty() => self
+                .try_one_that_is_out(&servers, now)
+                .ok_or(NoPick::Nobody),
             Err(none) => Err(none),
         }
     }

@@ -61,6 +61,7 @@ pub struct Server {
     pub(super) standing: Standing,
     heard: Stamp,
     said_away: Stamp,
+    answered_probe: Stamp,
     probing: AtomicBool,
     tries: Arc<Tries>,
     figures: ServerFigures,
@@ -106,6 +107,7 @@ impl Server {
             health: Mutex::new(Health::new(settings.down, now)),
             heard: Stamp::unset(now),
             said_away: Stamp::unset(now),
+            answered_probe: Stamp::unset(now),
             probing: AtomicBool::new(false),
             tries: Arc::default(),
             figures,
@@ -215,6 +217,11 @@ impl Server {
     /// When a byte last came from it.
     pub fn heard(&self) -> &Stamp {
         &self.heard
+    }
+
+    /// When it last answered a health check, well or not.
+    pub(super) fn answered_probe(&self) -> &Stamp {
+        &self.answered_probe
     }
 
     /// When it last said that something is away which all servers share.

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
@@ -13,7 +13,7 @@ use super::dialler::CutHandle;
 use super::queue::Queue;
 use super::server::Server;
 use super::stamp::Stamp;
-use super::trial::Trial;
+use super::trial::{self, Trial};
 
 const WAITING: u8 = 0;
 const ANSWERED: u8 = 1;
@@ -181,6 +181,11 @@ impl Slot {
     /// Has it keep the turn to try a server that is out.
     pub(super) fn is_trial(&mut self, trial: Trial) {
         self.trial = Some(trial);
+    }
+
+    /// How long a connection may take, if not as long as is set of the upstream.
+    pub fn connect_limit(&self) -> Option<Duration> {
+        self.trial.as_ref().map(|_| trial::CONNECT)
     }
 
     /// Opens a try; it is closed when the guard is dropped.

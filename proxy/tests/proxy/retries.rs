@@ -160,3 +160,24 @@ async fn a_server_that_said_that_it_stops_is_not_tried() {
     assert_eq!(proxy.get("/api/").await.status, 503);
     assert!(a.received().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_mute_is_not_tried() {
+    let a = Origin::start("a").await;
+    let proxy = Proxy::with(&[&a], "", "").await;
+    a.freeze(true);
+    eventually("it is out", || async {
+        proxy.states().await == ["health check failed"]
+    })
+    .await;
+    eventually("it has long been mute", || async {
+        let answer = proxy.get("/api/").await;
+        answer.status == 503 && answer.took < Duration::from_millis(250)
+    })
+    .await;
+    let tried = a.received().len();
+    for _ in 0..5 {
+        assert_eq!(proxy.get("/api/").await.status, 503);
+    }
+    assert_eq!(a.received().len(), tried);
+}
