@@ -8,7 +8,7 @@ help:
 	@echo 'make down    end either; the data stays'
 	@echo 'make rollout replace every API by a new one, in turn, and lose no request'
 	@echo 'make test    run every test'
-	@echo 'make figures measure what each event costs, and write docs/figures.md (15 minutes)'
+	@echo 'make figures measure what each event costs, and write docs/figures.md (takes a while)'
 	@echo 'make lint    check format, Clippy, documentation, licences and layers'
 
 up:
