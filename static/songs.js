@@ -82,7 +82,7 @@ function refused({ status, text }) {
   const hasFieldError = FIELDS.some((name) => name in errors);
   const fallback = hasFieldError ? "Not added." : `Not added: ${reason(status)}`;
   if (status === 403) {
-    showOutcome(`Not added: ${other.join(" ") || reason(status)} Please sign in first.`, true);
+    showOutcome(`Not added: ${other.join(" ") || reason(status)} Please log in first.`, true);
     byId("sign-in").focus();
     return;
   }

@@ -7,20 +7,19 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
-use http::header::{
-    ACCEPT, ALLOW, CONTENT_TYPE, HOST, HeaderValue, IF_NONE_MATCH, SET_COOKIE, VARY,
-};
+use http::header::{ALLOW, CONTENT_TYPE, HOST, HeaderValue, IF_NONE_MATCH, SET_COOKIE, VARY};
 use http::{Method, Version};
 use serde_json::{Map, Value, json};
 
 use crate::address::Suffix;
 use crate::auth::{self, session};
+use crate::browse;
 use crate::error::Error;
 use crate::indent;
 use crate::json;
 use crate::negotiate::{self, Format, NoFormat};
 use crate::origin;
-use crate::page;
+use crate::page::failure::Negotiated;
 use crate::router::App;
 use crate::server::Peer;
 
@@ -88,7 +87,8 @@ async fn check(
     }
     let format = format(&request);
     let is_page = matches!(format, Ok(Format::Html));
-    let indent = accept(&request).map_or(0, |accept| negotiate::indent(&accept));
+    let indent =
+        negotiate::accept(request.headers()).map_or(0, |accept| negotiate::indent(&accept));
     if is_page || indent > 0 {
         // A tag names the JSON as it is, not what is made of it.
         request.headers_mut().remove(IF_NONE_MATCH);
@@ -106,8 +106,9 @@ async fn check(
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static(endpoint.allow));
     response.headers_mut().insert(VARY, vary);
+    response.extensions_mut().insert(Negotiated);
     if is_page {
-        return page::wrap(response);
+        return browse::wrap(response);
     }
     match indent {
         0 => response,
@@ -168,16 +169,9 @@ fn format(request: &Request<Body>) -> Result<Format, Error> {
     });
     // An empty `?format=` or `Accept` is none.
     let named = suffix.or(query.filter(|name| !name.is_empty()));
-    let accept = accept(request);
+    let accept = negotiate::accept(request.headers());
     negotiate::choose(named, accept.as_deref().unwrap_or("*/*")).map_err(|none| match none {
         NoFormat::Unknown => Error::NotFound,
         NoFormat::NotAccepted => Error::NotAcceptable,
     })
-}
-
-/// Returns what the client takes, all such headers together; `None` if it does not say.
-fn accept(request: &Request) -> Option<String> {
-    let all = request.headers().get_all(ACCEPT).iter();
-    let accept: Vec<_> = all.filter_map(|value| value.to_str().ok()).collect();
-    Some(accept.join(",")).filter(|accept| !accept.is_empty())
 }

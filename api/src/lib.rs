@@ -10,8 +10,8 @@
 //! 5. [`music`] and [`root`] hold the handlers, [`health`] what the proxy and a deploy ask.
 //! 6. [`terms`] reads on which terms a write is asked for: its key, its deadline, its condition.
 //! 7. [`database`] lends a connection within the request's budget of time.
-//! 8. [`error`] makes a cause into a status and a fixed sentence; [`json`] writes bodies, [`indent`] and [`page`]
-//!    make them readable for people.
+//! 8. [`error`] makes a cause into a status and a fixed sentence; [`json`] writes bodies, [`indent`] and [`browse`]
+//!    make them readable for people, [`page`] is the look of every page.
 //!
 //! [`origin`] tells what the client asked through a proxy, [`metrics`] counts.
 //! [`run`] does what the command line says; [`ask`] and [`seed`] are for commands other than `serve`.
@@ -20,6 +20,7 @@
 pub mod address;
 pub mod ask;
 pub mod auth;
+pub mod browse;
 pub mod cli;
 pub mod config;
 pub mod database;

@@ -2,6 +2,9 @@
 //!
 //! As the original does it: `q` is not looked at, the most specific range decides, and JSON comes first.
 
+use http::HeaderMap;
+use http::header::ACCEPT;
+
 /// The format of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -49,6 +52,13 @@ pub fn choose(named: Option<&str>, accept: &str) -> Result<Format, NoFormat> {
         })
         .map(|(format, ..)| *format)
         .ok_or(NoFormat::NotAccepted)
+}
+
+/// Returns what the client takes, all such headers together; `None` if it does not say.
+pub fn accept(headers: &HeaderMap) -> Option<String> {
+    let all = headers.get_all(ACCEPT).iter();
+    let accept: Vec<_> = all.filter_map(|value| value.to_str().ok()).collect();
+    Some(accept.join(",")).filter(|accept| !accept.is_empty())
 }
 
 /// Returns by how many spaces JSON is to be indented: `application/json; indent=4`. None at all is compact.

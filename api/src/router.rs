@@ -19,6 +19,7 @@ use crate::health;
 use crate::instance::Instance;
 use crate::metrics::{self, Metrics};
 use crate::music::{self, DETAIL, ITEM, LIST, SINGERS};
+use crate::page::failure;
 use crate::permission::Access;
 use crate::root::{self, ROOT};
 use crate::stamp;
@@ -123,6 +124,7 @@ fn around(routes: Router, app: App) -> Router {
     Router::new()
         .fallback_service(routes)
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app.clone(), failure::for_browsers))
         .layer(from_fn_with_state(app, stamp::stamp))
 }
 

@@ -65,6 +65,12 @@ pub fn cookie<'headers>(headers: &'headers HeaderMap, name: &str) -> Option<&'he
         .filter(|value| !value.is_empty())
 }
 
+/// Returns the token that the browser keeps, if it can be one of ours.
+pub fn kept(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, COOKIE_NAME)
+        .filter(|kept| kept.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
 /// Compares in a time that does not tell where two tokens differ.
 fn same(one: &str, other: &str) -> bool {
     one.len() == other.len()

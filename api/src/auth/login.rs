@@ -9,11 +9,12 @@ use http::header::{
 };
 use http::{HeaderMap, Method, StatusCode};
 
-use super::login_page::{self, Page};
+use super::login_page::LoginPage;
 use super::secret::Secret;
 use super::{csrf, next, session, sign_in, store};
 use crate::error::Error;
 use crate::origin;
+use crate::page::{self, Frame, Visitor, failure};
 use crate::router::App;
 use crate::sent::Sent;
 use crate::server::Peer;
@@ -72,8 +73,16 @@ impl Head {
     fn refuse_other_sites(&self, app: &App, token: Option<&str>) -> Option<Response> {
         let host = origin::host(&self.headers, self.peer, &app.access().trusted_proxies);
         let problem = csrf::check(&self.method, &self.headers, host.as_deref(), token).err()?;
-        let page = login_page::refusal("403 Forbidden", &format!("CSRF Failed: {problem}"));
-        let mut refusal = uncached((StatusCode::FORBIDDEN, Html(page)).into_response());
+        let status = StatusCode::FORBIDDEN;
+        let frame = Frame::new(
+            app,
+            &self.headers,
+            "",
+            &status.to_string(),
+            Visitor::Unknown,
+        );
+        let problem = format!("CSRF Failed: {problem}");
+        let mut refusal = uncached(failure::refusal(frame, status, problem));
         // As in the original: it is kept by nobody anyway.
         refusal.headers_mut().remove(VARY);
         Some(refusal)
@@ -90,7 +99,7 @@ pub async fn show(State(app): State<App>, request: Request) -> Result<Response, 
         next: next::local(&wished).unwrap_or_default(),
         ..Form::default()
     };
-    page(&app, &Head::of(&request), StatusCode::OK, None, &form)
+    show_form(&app, &Head::of(&request), StatusCode::OK, None, &form)
 }
 
 /// `POST /api-auth/login/`: begins a session, or shows the form again with what was wrong.
@@ -104,20 +113,20 @@ pub async fn log_in(State(app): State<App>, request: Request) -> Result<Response
     let address = origin::address(&head.headers, head.peer, &app.access().trusted_proxies);
     match sign_in(&app, &form.name, &form.password, address).await {
         Ok(Some(account)) => begin(&app, &head, account.id, &form).await,
-        Ok(None) => page(&app, &head, StatusCode::OK, Some(WRONG), &form),
+        Ok(None) => show_form(&app, &head, StatusCode::OK, Some(WRONG), &form),
         Err(Error::TooManyTries(wait)) => {
             let problem = format!(
                 "Too many wrong passwords. Please try again in {} seconds.",
                 wait.as_secs()
             );
             let status = StatusCode::TOO_MANY_REQUESTS;
-            let page = page(&app, &head, status, Some(&problem), &form)?;
+            let page = show_form(&app, &head, status, Some(&problem), &form)?;
             Ok(to_try_again(page, wait))
         }
         Err(Error::Busy(_)) => {
             let problem = "Too many people sign in just now. Please try again.";
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            let page = page(&app, &head, status, Some(problem), &form)?;
+            let page = show_form(&app, &head, status, Some(problem), &form)?;
             Ok(to_try_again(page, Duration::from_secs(1)))
         }
         Err(error) => Err(error),
@@ -176,29 +185,27 @@ pub async fn log_out_only(method: Method) -> Response {
     response
 }
 
-fn page(
+fn show_form(
     app: &App,
     head: &Head,
     status: StatusCode,
     problem: Option<&str>,
     form: &Form,
 ) -> Result<Response, Error> {
-    let new;
-    let csrf = match csrf::cookie(&head.headers, csrf::COOKIE_NAME) {
-        Some(kept) if kept.bytes().all(|byte| byte.is_ascii_alphanumeric()) => kept,
-        _ => {
-            new = Secret::random().map_err(Error::NoRandomness)?;
-            new.reveal()
-        }
-    };
-    let html = login_page::form(Page {
+    let mut frame = Frame::new(app, &head.headers, "", "Log in", Visitor::Unknown);
+    if frame.csrf.is_empty() {
+        let new = Secret::random().map_err(Error::NoRandomness)?;
+        frame.csrf = new.reveal().to_owned();
+    }
+    let csrf = frame.csrf.clone();
+    let html = LoginPage {
+        frame,
         problem,
         name: &form.name,
         next: &form.next,
-        csrf,
-    });
-    let mut response = uncached((status, Html(html)).into_response());
-    let cookie = session::csrf_cookie(csrf, head.is_https(app), SystemTime::now());
+    };
+    let mut response = uncached(page::answer(status, &html));
+    let cookie = session::csrf_cookie(&csrf, head.is_https(app), SystemTime::now());
     response.headers_mut().append(SET_COOKIE, cookie);
     Ok(response)
 }

@@ -1,0 +1,107 @@
+//! A failure as a page, for browsers, wherever no address has chosen a format itself: no such address, a method
+//! that an address does not know, a form that is too large, a panic.
+
+use askama::Template;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use http_body_util::{BodyExt, Limited};
+use serde_json::Value;
+
+use super::{Frame, Visitor};
+use crate::json;
+use crate::negotiate::{self, Format};
+use crate::router::App;
+
+/// More than any failure has to say.
+const LONGEST: usize = 64 * 1024;
+
+/// Marks an answer whose format was chosen by the address that gave it.
+#[derive(Clone, Copy, Debug)]
+pub struct Negotiated;
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct FailurePage {
+    frame: Frame,
+    status: StatusCode,
+    problems: Vec<String>,
+    signing_in_may_help: bool,
+}
+
+/// Makes a page of a failure in JSON, if a browser is to read it.
+pub async fn for_browsers(State(app): State<App>, request: Request, next: Next) -> Response {
+    let accept = negotiate::accept(request.headers()).unwrap_or_default();
+    let is_browser = negotiate::choose(None, &accept) == Ok(Format::Html);
+    let is_for_machines = matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics");
+    if !is_browser || is_for_machines {
+        return next.run(request).await;
+    }
+    let (method, headers) = (request.method().clone(), request.headers().clone());
+    let response = next.run(request).await;
+    let status = response.status();
+    let is_failure = status.is_client_error() || status.is_server_error();
+    let is_json = response.headers().get(CONTENT_TYPE) == Some(&json::CONTENT_TYPE);
+    if !is_failure || !is_json || response.extensions().get::<Negotiated>().is_some() {
+        return response;
+    }
+    let (head, body) = response.into_parts();
+    let said = Limited::new(body, LONGEST).collect().await;
+    let said = said.map(|body| body.to_bytes()).unwrap_or_default();
+    let said = serde_json::from_slice(&said).unwrap_or_default();
+    let page = FailurePage {
+        frame: Frame::new(&app, &headers, "", &status.to_string(), Visitor::Unknown),
+        status,
+        problems: sentences(&said),
+        signing_in_may_help: status == StatusCode::FORBIDDEN,
+    };
+    super::instead(head, &method, &page)
+}
+
+/// Answers with a page that only says why nothing was done.
+pub fn refusal(frame: Frame, status: StatusCode, problem: String) -> Response {
+    let page = FailurePage {
+        frame,
+        status,
+        problems: vec![problem],
+        signing_in_may_help: true,
+    };
+    super::answer(status, &page)
+}
+
+/// Returns the sentences of an error's body: of `detail`, and of lists of messages.
+fn sentences(said: &Value) -> Vec<String> {
+    match said {
+        Value::String(text) => vec![text.clone()],
+        Value::Array(values) => values.iter().flat_map(sentences).collect(),
+        Value::Object(map) => map
+            .iter()
+            .filter(|(name, _)| *name != "outcome")
+            .flat_map(|(_, value)| sentences(value))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_failure_is_said_in_sentences() {
+        for (said, expected) in [
+            (json!({ "detail": "Not found." }), vec!["Not found."]),
+            (
+                json!({ "song": ["a", "b"], "singer": ["c"] }),
+                vec!["a", "b", "c"],
+            ),
+            (json!({ "detail": "d", "outcome": "unknown" }), vec!["d"]),
+            (Value::Null, vec![]),
+        ] {
+            assert_eq!(sentences(&said), expected, "{said}");
+        }
+    }
+}
