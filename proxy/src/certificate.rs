@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use pingora_rustls::sign::CertifiedKey;
 use pingora_rustls::{ClientHello, CryptoProvider, ResolvesServerCert};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -57,6 +58,30 @@ pub fn load(tls: &Tls) -> Result<CertifiedKey, Unusable> {
     let (chain, key) = read.ok().flatten().ok_or(Unusable::Empty)?;
     let provider = CryptoProvider::get_default().ok_or(Unusable::Empty)?;
     CertifiedKey::from_der(chain, key, provider).map_err(|error| Unusable::Unfit(error.to_string()))
+}
+
+/// From when and until when a certificate is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// The first moment.
+    pub begin: SystemTime,
+    /// The last one.
+    pub end: SystemTime,
+}
+
+/// Reads how long the certificate is good, if it can be read. Blocks.
+pub fn validity(tls: &Tls) -> Option<Validity> {
+    let shown = load(tls).ok()?;
+    let (_, certificate) = X509Certificate::from_der(shown.cert.first()?).ok()?;
+    let moment = |seconds: i64| {
+        let since_1970 = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+        SystemTime::UNIX_EPOCH.checked_add(since_1970)
+    };
+    let validity = certificate.validity();
+    Some(Validity {
+        begin: moment(validity.not_before.timestamp())?,
+        end: moment(validity.not_after.timestamp())?,
+    })
 }
 
 /// The certificate that is shown at the moment.

@@ -56,8 +56,8 @@ pub enum Command {
     /// Says what is wrong or doubtful in a configuration, one line each.
     #[command(
         long_about = "Says what is wrong or doubtful in a configuration, one line each.\n\n\
-                      Exits with 0 if nothing is, with 78 if the file would be refused, with 1 if \
-                      it is only doubtful.",
+                      Exits with 78 if the file would be refused, else with 0; a line with \
+                      `warning:` is about something legal that is unsafe or without use.",
         after_help = "Example: proxy check proxy/conf/proxy.toml"
     )]
     Check {
@@ -134,9 +134,9 @@ pub enum Command {
     /// Asks the running proxy's admin listener whether it serves; exits with 0 or 1.
     #[command(after_help = "Example: proxy healthcheck --config proxy/conf/proxy.toml")]
     Healthcheck {
-        /// The configuration file of the running proxy, which names its admin listener.
-        #[arg(long, value_name = "FILE", env = "PROXY_CONFIG", default_value = CONFIG)]
-        config: PathBuf,
+        /// Where the proxy is.
+        #[command(flatten)]
+        admin: AdminArguments,
     },
 }
 

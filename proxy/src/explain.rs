@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -10,6 +9,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use crate::cli::AdminArguments;
 
 /// For the whole question.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -43,9 +44,9 @@ pub struct Flags {
     #[arg(long)]
     json: bool,
 
-    /// The configuration file of the running proxy, which names its admin listener.
-    #[arg(long, value_name = "FILE", env = "PROXY_CONFIG", default_value = crate::cli::CONFIG)]
-    pub config: PathBuf,
+    /// Where the proxy is.
+    #[command(flatten)]
+    pub admin: AdminArguments,
 }
 
 impl Flags {
@@ -97,6 +98,11 @@ fn table(answer: &Value) -> String {
     let mut lines = format!("{} from {}\n", text("request"), text("client"));
     // Writing into a string cannot fail.
     let _ = writeln!(lines, "route     {}", text("route"));
+    if let Some(status) = answer["refused"]["status"].as_u64() {
+        let why = answer["refused"]["why"].as_str().unwrap_or_default();
+        let _ = writeln!(lines, "refused   {status}: {why}");
+        return lines.trim_end().to_owned();
+    }
     match answer["target"].as_str() {
         Some("files") => lines.push_str("answered from files by the proxy itself\n"),
         Some(_) => {
@@ -110,7 +116,9 @@ fn table(answer: &Value) -> String {
                 };
                 let _ = writeln!(lines, "hashed by {by}{missing}");
             }
-            let _ = writeln!(lines, "picked    {}\n", text("picked"));
+            let nobody = answer["nobody"].as_str().unwrap_or("none");
+            let picked = answer["picked"].as_str().unwrap_or(nobody);
+            let _ = writeln!(lines, "picked    {picked}\n");
             for server in answer["candidates"].as_array().into_iter().flatten() {
                 candidate(&mut lines, server);
             }

@@ -5,6 +5,7 @@
 //! believed only from a trusted proxy; what proxy and API say to each other goes no further.
 
 mod framing;
+mod hops;
 
 use std::net::IpAddr;
 
@@ -12,7 +13,8 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Uri, Version};
 
 use framing::repeated_length;
-pub use framing::{asks_for_websocket, asks_to_close, is_framing_known};
+pub use framing::{asks_for_websocket, asks_to_close, is_framing_known, nominates_upgrade};
+pub use hops::{ends_here, hops_left};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");

@@ -7,6 +7,8 @@
 //! - a file is found by [`files`];
 //! - an upstream's server is chosen by [`upstream`] with [`balance`], what is passed on is
 //!   rewritten by [`forward`], and [`retry`] says whether a failed try is repeated;
+//! - [`websocket`] judges the handshakes of those, and [`compress`] says which answers are sent as
+//!   gzip;
 //! - [`respond`] writes what the proxy says itself, and [`access_log`] notes the request.
 //!
 //! [`config`] fills the types of all of them once, before a port is bound; [`admin`] shows their
@@ -18,6 +20,7 @@ pub mod balance;
 pub mod certificate;
 pub mod cli;
 pub mod clients;
+pub mod compress;
 pub mod config;
 pub mod control;
 pub mod drain;
@@ -31,6 +34,7 @@ pub mod gateway;
 pub mod head;
 pub mod healthcheck;
 pub mod idempotency;
+pub mod keepalive;
 pub mod live;
 pub mod recent;
 pub mod reload;
@@ -43,3 +47,4 @@ pub mod server;
 pub mod simulate;
 mod single_get;
 pub mod upstream;
+pub mod websocket;

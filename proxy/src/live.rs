@@ -137,6 +137,8 @@ fn targets(
                 name,
                 max_body,
                 idempotency,
+                websocket,
+                compress,
             } => {
                 // The configuration has been checked: the name is there.
                 let Some(upstream) = upstreams.iter().find(|u| u.name() == name) else {
@@ -146,6 +148,8 @@ fn targets(
                     upstream: Arc::clone(upstream),
                     max_body: *max_body,
                     idempotency: *idempotency,
+                    websocket: *websocket,
+                    compress: *compress,
                 }
             }
         };

@@ -10,6 +10,9 @@ use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use crate::files;
+use crate::websocket;
+
+mod pages;
 
 /// The name under which the proxy answers.
 pub const INSTANCE: &str = "proxy";
@@ -40,6 +43,8 @@ pub enum Failure {
     OnlyHttps,
     /// The route takes no `WebSocket`s.
     NoWebSocket,
+    /// The route takes `WebSocket`s, but not by this handshake.
+    BadHandshake(websocket::Fault),
     /// The body is larger than its route allows.
     BodyTooLarge,
     /// The body breaks the rules of its framing.
@@ -72,6 +77,7 @@ impl Failure {
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::FileMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoWebSocket | Self::OnlyHttps => StatusCode::FORBIDDEN,
+            Self::BadHandshake(fault) => fault.status(),
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ClientSilent => StatusCode::REQUEST_TIMEOUT,
             Self::ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
@@ -99,6 +105,7 @@ impl Failure {
             Self::FileUnavailable => "The file cannot be read at the moment.",
             Self::OnlyHttps => "This address is served over https only.",
             Self::NoWebSocket => "This address takes no WebSockets.",
+            Self::BadHandshake(fault) => fault.sentence(),
             Self::BodyTooLarge => "The body is too large for this address.",
             Self::MalformedBody => "The body is malformed.",
             Self::ClientSilent => "The request did not arrive in time.",
@@ -112,14 +119,19 @@ impl Failure {
         }
     }
 
-    fn extra(self) -> Option<(header::HeaderName, &'static str)> {
+    fn extra(self) -> Vec<(header::HeaderName, &'static str)> {
         match self {
-            Self::NoServer | Self::Busy | Self::FileUnavailable => Some((header::RETRY_AFTER, "1")),
-            Self::FileMethod => Some((header::ALLOW, files::ALLOW)),
+            Self::NoServer | Self::Busy | Self::FileUnavailable => vec![(header::RETRY_AFTER, "1")],
+            Self::FileMethod => vec![(header::ALLOW, files::ALLOW)],
             Self::Refused { status, .. } if status == StatusCode::METHOD_NOT_ALLOWED => {
-                Some((header::ALLOW, crate::head::ALLOW))
+                vec![(header::ALLOW, crate::head::ALLOW)]
             }
-            _ => None,
+            Self::BadHandshake(websocket::Fault::Version) => vec![
+                (header::SEC_WEBSOCKET_VERSION, websocket::VERSION),
+                // A 426 says what to switch to (RFC 9110, 15.5.22).
+                (header::UPGRADE, "websocket"),
+            ],
+            _ => Vec::new(),
         }
     }
 }
@@ -188,7 +200,10 @@ pub fn failure_page(failure: Failure, html: bool, request_id: &str) -> Result<Pa
     header.insert_header(header::CONTENT_TYPE, kind)?;
     header.insert_header(header::CONTENT_LENGTH, body.len())?;
     header.insert_header(header::CACHE_CONTROL, "no-store")?;
-    if let Some((name, value)) = failure.extra() {
+    if html {
+        pages::guard_own(&mut header)?;
+    }
+    for (name, value) in failure.extra() {
         header.insert_header(name, value)?;
     }
     Ok(Page {
@@ -212,6 +227,17 @@ pub fn https_page(host: &str, port: u16, target: &str, request_id: &str) -> Resu
     })
 }
 
+/// Makes the answer to a client that asks what can be done here, and not at a server.
+pub fn options_page(request_id: &str) -> Result<Page> {
+    let mut header = own_header(StatusCode::OK, request_id)?;
+    header.insert_header(header::ALLOW, crate::head::ALLOW)?;
+    header.insert_header(header::CONTENT_LENGTH, 0)?;
+    Ok(Page {
+        header,
+        body: Bytes::new(),
+    })
+}
+
 /// Whether a client would rather read HTML than JSON: it names HTML, and before JSON.
 pub fn prefers_html(headers: &HeaderMap) -> bool {
     let accepts = headers.get_all(header::ACCEPT);
@@ -226,6 +252,7 @@ pub fn prefers_html(headers: &HeaderMap) -> bool {
 /// The header of an answer to a request for a file; `None` when the outcome is a failure.
 pub fn file_header(
     outcome: &files::Outcome,
+    policy: &files::PagePolicy,
     request_id: &str,
 ) -> Result<Option<Box<ResponseHeader>>> {
     let mut header = own_header(StatusCode::OK, request_id)?;
@@ -233,6 +260,9 @@ pub fn file_header(
         files::Outcome::Found(file) => {
             header.insert_header(header::CONTENT_TYPE, file.content_type.clone())?;
             header.insert_header(header::CONTENT_LENGTH, file.length)?;
+            if pages::is_page(&file.content_type) {
+                pages::guard(&mut header, policy)?;
+            }
             if let Some(content_range) = &file.content_range {
                 header.set_status(StatusCode::PARTIAL_CONTENT)?;
                 header.insert_header(header::CONTENT_RANGE, content_range.clone())?;

@@ -100,6 +100,22 @@ impl Matcher {
         Self { host, path }
     }
 
+    /// Whether this one, for its host, takes requests that a longer path of another one, for more
+    /// hosts, seems to take.
+    pub fn hides(&self, other: &Self) -> bool {
+        let Some(host) = &self.host else {
+            return false;
+        };
+        let is_more_special = self.rank().0 > other.rank().0;
+        let covers = other.host.as_ref().is_none_or(|wide| wide.covers(host));
+        is_more_special && covers && self.path.is_above(&other.path)
+    }
+
+    /// Whether it has the path of one and the host of another.
+    pub fn is_twin(&self, path: &Self, host: &Self) -> bool {
+        self.path == path.path && self.host == host.host
+    }
+
     fn accepts_host(&self, host: Option<&str>) -> bool {
         match (&self.host, host) {
             (None, _) => true,

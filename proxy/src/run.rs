@@ -45,7 +45,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Check { file } => check(&file),
         Command::Simulate(flags) => simulate(flags),
         Command::Explain(flags) => explain(&flags),
-        Command::Healthcheck { config } => check_health(&config),
+        Command::Healthcheck { admin } => check_health(&admin),
         Command::Status { watch, json, admin } => {
             let show = control::Show { watch, json };
             ask(&admin, async |proxy| control::status(proxy, show).await)
@@ -239,25 +239,24 @@ fn check(file: &Path) -> ExitCode {
     for fault in &faults {
         say(&fault.to_string());
     }
+    if faults.iter().any(|f| f.severity == Severity::Error) {
+        return ExitCode::from(BAD_CONFIGURATION);
+    }
     if faults.is_empty() {
         say(&format!("{}: fine", file.display()));
-        ExitCode::SUCCESS
-    } else if faults.iter().any(|f| f.severity == Severity::Error) {
-        ExitCode::from(BAD_CONFIGURATION)
-    } else {
-        ExitCode::FAILURE
     }
+    ExitCode::SUCCESS
 }
 
-fn check_health(file: &Path) -> ExitCode {
-    match ask_admin(file, healthcheck::ask) {
+fn check_health(admin: &AdminArguments) -> ExitCode {
+    match ask_admin(admin, healthcheck::ask) {
         Ok(()) => ExitCode::SUCCESS,
         Err(code) => code,
     }
 }
 
 fn explain(flags: &explain::Flags) -> ExitCode {
-    let asked = ask_admin(&flags.config, |admin| explain::ask(admin, flags));
+    let asked = ask_admin(&flags.admin, |admin| explain::ask(admin, flags));
     match asked {
         Ok(answer) => {
             say(&answer);
@@ -267,16 +266,24 @@ fn explain(flags: &explain::Flags) -> ExitCode {
     }
 }
 
-/// Asks the admin listener that a configuration names; says what is wrong and returns the code.
-fn ask_admin<T, F>(file: &Path, ask: impl FnOnce(SocketAddr) -> F) -> Result<T, ExitCode>
+/// Asks the admin listener that is given, or that a configuration names; says what is wrong and returns the code.
+fn ask_admin<T, F>(admin: &AdminArguments, ask: impl FnOnce(SocketAddr) -> F) -> Result<T, ExitCode>
 where
     F: Future<Output = Result<T, String>>,
 {
-    // The file may have been broken since the proxy read it: that makes no running proxy unwell.
-    let access = config::admin_access(file).map_err(|refused| fail(BAD_CONFIGURATION, &refused))?;
+    let address = match admin.admin {
+        Some(address) => address,
+        // The file may have been broken since the proxy read it: that makes no running proxy unwell.
+        None => {
+            let access = config::admin_access(&admin.config);
+            access
+                .map_err(|refused| fail(BAD_CONFIGURATION, &refused))?
+                .address
+        }
+    };
     Runtime::new()
         .map_err(|error| error.to_string())
-        .and_then(|runtime| runtime.block_on(ask(access.address)))
+        .and_then(|runtime| runtime.block_on(ask(address)))
         .map_err(|reason| fail(1, &reason))
 }
 

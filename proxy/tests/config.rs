@@ -10,6 +10,8 @@ use std::path::Path;
 use proptest::prelude::*;
 use proxy::config::{self, Config, Refused, Severity, Target};
 
+#[path = "config/secrets.rs"]
+mod secrets;
 #[path = "config/settings.rs"]
 mod settings;
 

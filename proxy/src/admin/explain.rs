@@ -1,7 +1,7 @@
 //! `GET /explain?path=…`: where a request would go that is only described, and why not elsewhere.
 //!
 //! The answer comes from the very pick that a request would meet, made on a copy: nobody's turn is
-//! taken.
+//! taken. What the edge would refuse is judged by the same [`head`](crate::head).
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -9,14 +9,18 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use serde::Serialize;
 
 use super::{Admin, Fault};
-use crate::balance::{Asked, Wish};
+use crate::balance::{Asked, Reason, Wish};
+use crate::forward;
 use crate::gateway::Target;
+use crate::head::{self, Verdict};
+use crate::respond::Failure;
 use crate::upstream::health::State as Fitness;
-use crate::upstream::{Explained, Upstream};
+use crate::upstream::{Explained, QueueSettings, Upstream};
+use crate::websocket;
 
 /// A request that is only described.
 #[derive(Debug)]
@@ -44,7 +48,27 @@ pub(super) struct Explanation {
     /// Its sticky cookie names a server.
     has_cookie: bool,
     picked: Option<Arc<str>>,
+    /// Why none is picked.
+    nobody: Option<String>,
+    /// What it gets before it reaches a server, or a file.
+    refused: Option<Refusal>,
     candidates: Vec<Candidate>,
+}
+
+/// An answer of the proxy's own.
+#[derive(Debug, Serialize)]
+struct Refusal {
+    status: u16,
+    why: &'static str,
+}
+
+impl Refusal {
+    fn of(failure: Failure) -> Self {
+        Self {
+            status: failure.status().as_u16(),
+            why: failure.cause(),
+        }
+    }
 }
 
 /// A server that it could go to.
@@ -86,12 +110,26 @@ pub(super) async fn explain(
         has_key: false,
         has_cookie: false,
         picked: None,
+        nobody: None,
+        refused: refused_at_the_edge(&request),
         candidates: Vec::new(),
     };
+    if explanation.refused.is_some() {
+        return Ok(Json(explanation));
+    }
     match found.map(|found| &*found.route.target) {
-        Some(Target::Files(_)) => explanation.target = Some("files"),
-        Some(Target::Upstream { upstream, .. }) => {
+        Some(Target::Files(_)) => {
+            explanation.target = Some("files");
+            let is_read = matches!(request.method, Method::GET | Method::HEAD);
+            explanation.refused = (!is_read).then(|| Refusal::of(Failure::FileMethod));
+        }
+        Some(Target::Upstream {
+            upstream,
+            websocket,
+            ..
+        }) => {
             explanation.target = Some("upstream");
+            explanation.refused = refused_handshake(&request, *websocket);
             let asked = Asked {
                 headers: &request.headers,
                 path,
@@ -102,6 +140,42 @@ pub(super) async fn explain(
         None => {}
     }
     Ok(Json(explanation))
+}
+
+/// What the edge would refuse: the head that this request would have, judged.
+fn refused_at_the_edge(request: &Described) -> Option<Refusal> {
+    let host = request.host.as_deref().unwrap_or("localhost");
+    let mut text = format!(
+        "{} {} HTTP/1.1\r\nHost: {host}\r\n",
+        request.method, request.path
+    );
+    for (name, value) in &request.headers {
+        text.push_str(&format!(
+            "{name}: {}\r\n",
+            String::from_utf8_lossy(value.as_bytes())
+        ));
+    }
+    text.push_str("\r\n");
+    match head::Reader::new(head::Limits::default()).read(text.as_bytes()) {
+        Verdict::Refused(refused) => Some(Refusal {
+            status: refused.status.as_u16(),
+            why: refused.reason,
+        }),
+        Verdict::Accepted(_) | Verdict::Incomplete => None,
+    }
+}
+
+/// What an offer of a `WebSocket` gets where none is taken, or if it is malformed.
+fn refused_handshake(request: &Described, websocket: bool) -> Option<Refusal> {
+    if !forward::asks_for_websocket(&request.headers) {
+        return None;
+    }
+    if !websocket {
+        return Some(Refusal::of(Failure::NoWebSocket));
+    }
+    let judged = websocket::judge(&request.method, Version::HTTP_11, &request.headers);
+    let fault = judged.err()?;
+    Some(Refusal::of(Failure::BadHandshake(fault)))
 }
 
 fn explain_upstream(explanation: &mut Explanation, upstream: &Upstream, asked: &Asked<'_>) {
@@ -116,7 +190,25 @@ fn explain_upstream(explanation: &mut Explanation, upstream: &Upstream, asked: &
     let explained = upstream.explain(wish, now);
     let picked = explained.iter().find(|server| server.picked);
     explanation.picked = picked.map(|picked| Arc::clone(picked.server.endpoint_text()));
+    if explanation.picked.is_none() || upstream.waiting() > 0 {
+        explanation.nobody = Some(why_nobody(upstream, &explained));
+        explanation.picked = None;
+    }
     explanation.candidates = explained.iter().map(|one| candidate(one, now)).collect();
+}
+
+/// What becomes of a request for which no server is free.
+fn why_nobody(upstream: &Upstream, explained: &[Explained]) -> String {
+    let waiting = upstream.waiting();
+    if waiting == 0 && !explained.iter().any(|one| one.reason == Reason::Full) {
+        return "none: no server is left, 503".to_owned();
+    }
+    let queue = upstream.settings().queue;
+    if waiting >= queue.length {
+        return format!("none: all are full and {waiting} wait already, 503");
+    }
+    let QueueSettings { length, wait } = queue;
+    format!("none: it would wait in the queue, {wait:?} at most ({waiting} of {length} wait)")
 }
 
 fn candidate(explained: &Explained, now: Instant) -> Candidate {
@@ -158,6 +250,9 @@ fn described(pairs: Vec<(String, String)>) -> Result<Described, String> {
         headers: HeaderMap::new(),
     };
     for (key, value) in pairs {
+        if value.contains(['\r', '\n']) {
+            return Err(format!("`{key}` holds the end of a line."));
+        }
         match key.as_str() {
             "method" => {
                 let method = value.parse();

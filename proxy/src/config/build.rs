@@ -12,14 +12,17 @@ use toml::Spanned;
 use super::fault::{Fault, Refused, Severity};
 use super::raw::{Raw, RawClients, RawLog};
 use super::setting::{Given, Setting, TokenFile};
-use super::source::Source;
+use super::source::{Shape, Source};
 use super::{Config, routes, unreadable, upstreams};
 use crate::access_log::Destination;
 use crate::admin::token;
 use crate::clients::Clients;
 
-/// Makes the whole configuration; `file` is what relative folders begin beside.
-pub(super) fn config(raw: Raw, source: &Source<'_>, file: &Path) -> Result<Config, Refused> {
+/// Makes the whole configuration of what was parsed; `file` is what relative folders begin beside.
+pub(super) fn config(
+    (source, raw, shape): (&Source<'_>, Raw, Shape),
+    file: &Path,
+) -> Result<Config, Refused> {
     let mut faults = Faults {
         source,
         found: Vec::new(),
@@ -57,10 +60,13 @@ pub(super) fn config(raw: Raw, source: &Source<'_>, file: &Path) -> Result<Confi
         routes: routes::routes(routes, &scope, &mut faults),
         upstreams: upstreams::upstreams(upstreams, file, &mut faults),
     };
-    if faults.found.is_empty() {
+    let mut found = faults.found;
+    found.retain(|fault| !shape.explains(fault));
+    found.extend(shape.faults);
+    if found.is_empty() {
         Ok(config)
     } else {
-        Err(faults.found.into())
+        Err(found.into())
     }
 }
 

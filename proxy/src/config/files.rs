@@ -1,9 +1,11 @@
-//! What may be said of the files of a route: caching by name, and a file for what is missing.
+//! What may be said of the files of a route: caching by name, a file for what is missing, and what
+//! pages may do.
 
+use http::HeaderValue;
 use toml::Value;
 
 use super::setting::{Setting, expected, text};
-use crate::files::CacheRule;
+use crate::files::{CacheRule, PagePolicy};
 
 /// The rules of `cache_control`, in the file's order.
 pub(super) struct CacheControl;
@@ -45,5 +47,22 @@ impl Setting for FileName {
             return Err(expected(what, value));
         }
         Ok(name.to_owned())
+    }
+}
+
+/// The value of `Content-Security-Policy`; an empty one is none.
+pub(super) struct Policy;
+
+impl Setting for Policy {
+    type Value = PagePolicy;
+
+    fn read(value: &Value) -> Result<PagePolicy, String> {
+        let what = "a policy such as \"default-src 'self'\", or \"\" for none";
+        match text(value, what)?.trim() {
+            "" => Ok(PagePolicy::Open),
+            policy => HeaderValue::from_str(policy)
+                .map(PagePolicy::Given)
+                .map_err(|_| expected(what, value)),
+        }
     }
 }

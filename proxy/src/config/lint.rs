@@ -1,10 +1,25 @@
 //! What a configuration may say but hardly means; [`super::check`] tells it, `serve` does not ask.
+//!
+//! One file for each part of a configuration; each gathers [`Doubt`]s, and none of them is a fault:
+//! it is legal, but unsafe or without use.
 
-use std::fs;
+mod files;
+mod routes;
+mod upstreams;
+
 use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
 
-use super::{Config, Target};
-use crate::upstream::{QueueSettings, Settings};
+use super::Config;
+use crate::certificate;
+
+/// A head may well take this long on a bad line; more only helps those who are slow on purpose.
+const LONG_HEAD: Duration = Duration::from_secs(60);
+/// The same for the next piece of a body.
+const LONG_PIECE: Duration = Duration::from_secs(300);
+/// Somebody should be renewing a certificate that has no more than this.
+const SOON: Duration = Duration::from_secs(14 * DAY);
+const DAY: u64 = 24 * 60 * 60;
 
 /// Something doubtful.
 pub(super) struct Doubt {
@@ -14,98 +29,80 @@ pub(super) struct Doubt {
     pub(super) sentence: String,
 }
 
-/// Returns what is doubtful.
-pub(super) fn doubts(config: &Config) -> Vec<Doubt> {
-    let mut doubts = Vec::new();
-    let is_public = |admin: &SocketAddr| !admin.ip().to_canonical().is_loopback();
-    if config.admin.as_ref().is_some_and(is_public) && config.admin_token_file.is_none() {
-        doubts.push(Doubt {
-            key: "admin".to_owned(),
-            sentence: "not loopback and no `admin_token_file`: everyone may read it, and nothing \
-                       can be changed through it"
-                .to_owned(),
+/// The doubts so far.
+struct Doubts(Vec<Doubt>);
+
+impl Doubts {
+    fn add(&mut self, key: impl Into<String>, sentence: impl Into<String>) {
+        self.0.push(Doubt {
+            key: key.into(),
+            sentence: sentence.into(),
         });
     }
-    let everyone = config.clients.trusted_proxies.iter().enumerate();
-    for (index, _) in everyone.filter(|(_, range)| range.prefix_len() == 0) {
-        doubts.push(Doubt {
-            key: format!("clients.trusted_proxies[{index}]"),
-            sentence: "every client may claim any address".to_owned(),
-        });
-    }
-    for (index, route) in config.routes.iter().enumerate() {
-        let Target::Files { root, .. } = &route.target else {
-            continue;
-        };
-        if fs::read_dir(root).is_ok_and(|mut files| files.next().is_none()) {
-            doubts.push(Doubt {
-                key: format!("routes[{index}].files"),
-                sentence: format!("the folder is empty: {}", root.display()),
-            });
-        }
-    }
-    for upstream in &config.upstreams {
-        of_upstream(upstream, config, &mut doubts);
-    }
-    doubts
 }
 
-fn of_upstream(upstream: &Settings, config: &Config, doubts: &mut Vec<Doubt>) {
-    let mut doubt = |key: &str, sentence: String| {
-        let key = format!("upstreams.{}{key}", upstream.name);
-        doubts.push(Doubt { key, sentence });
-    };
-    let is_used = config.routes.iter().any(
-        |route| matches!(&route.target, Target::Upstream { name, .. } if *name == upstream.name),
-    );
-    if !is_used {
-        doubt("", "no route leads here".to_owned());
+/// Returns what is doubtful at the time of `now`.
+pub(super) fn doubts(config: &Config, now: SystemTime) -> Vec<Doubt> {
+    let mut doubts = Doubts(Vec::new());
+    of_admin(config, &mut doubts);
+    of_clients(config, &mut doubts);
+    of_tls(config, now, &mut doubts);
+    files::doubts(config, &mut doubts);
+    routes::doubts(config, &mut doubts);
+    for upstream in &config.upstreams {
+        upstreams::doubts(upstream, config, &mut doubts);
     }
-    let picked = |weight: u32, down: bool| weight > 0 && !down;
-    if !upstream.servers.iter().any(|s| picked(s.weight, s.down)) {
-        let sentence = "every server is down or has weight 0: none is ever picked";
-        doubt(".servers", sentence.to_owned());
-    }
-    if upstream.servers.iter().all(|server| server.backup) {
-        doubt(
-            ".servers",
-            "every server is a backup: so is none".to_owned(),
+    doubts.0
+}
+
+fn of_admin(config: &Config, doubts: &mut Doubts) {
+    if config.admin.as_ref().is_some_and(is_public) && config.admin_token_file.is_none() {
+        doubts.add(
+            "admin",
+            "not loopback and no `admin_token_file`: everyone may read it, and nothing can be \
+             changed through it",
         );
     }
-    let is_limited = upstream.servers.iter().any(|s| s.max_connections > 0);
-    if upstream.queue != QueueSettings::default() && !is_limited {
-        let sentence = "nobody ever waits: no server has `max_connections`";
-        doubt(".queue", sentence.to_owned());
+}
+
+fn of_clients(config: &Config, doubts: &mut Doubts) {
+    let clients = &config.clients;
+    let everyone = clients.trusted_proxies.iter().enumerate();
+    for (index, _) in everyone.filter(|(_, range)| range.prefix_len() == 0) {
+        let key = format!("clients.trusted_proxies[{index}]");
+        doubts.add(key, "every client may claim any address");
     }
-    let timeouts = &upstream.timeouts;
-    for (key, short, name, long, why) in [
-        (
-            ".health.timeout",
-            upstream.health.timeout,
-            "every",
-            upstream.health.every,
-            "the next check begins before this one has ended",
-        ),
-        (
-            ".timeouts.connect",
-            timeouts.connect,
-            "first_byte",
-            timeouts.first_byte,
-            "a server may take longer to be reached than to answer",
-        ),
-        (
-            ".timeouts.first_byte",
-            timeouts.first_byte,
-            "request",
-            timeouts.request,
-            "the first try may use up the time of all",
-        ),
+    for (name, limit, long) in [
+        ("header_timeout", clients.header_timeout, LONG_HEAD),
+        ("body_timeout", clients.body_timeout, LONG_PIECE),
     ] {
-        if short >= long {
-            doubt(
-                key,
-                format!("{short:?} is not below `{name}` ({long:?}): {why}"),
-            );
+        if limit > long {
+            let why = "so long may a client hold a connection by sending nothing";
+            doubts.add(format!("clients.{name}"), format!("{limit:?}: {why}"));
         }
     }
+}
+
+fn of_tls(config: &Config, now: SystemTime, doubts: &mut Doubts) {
+    let Some(tls) = &config.tls else {
+        return;
+    };
+    if !tls.redirect && config.listen.iter().any(is_public) {
+        let sentence = "clients of the plain ports are not sent here: what they say can be read";
+        doubts.add("tls.redirect", sentence);
+    }
+    if let Some(validity) = certificate::validity(tls) {
+        let days = |time: Duration| time.as_secs() / DAY;
+        let sentence = match validity.end.duration_since(now) {
+            Ok(left) if left <= SOON => format!("the certificate expires in {} days", days(left)),
+            Ok(_) if validity.begin > now => "the certificate is not valid yet".to_owned(),
+            Ok(_) => return,
+            Err(_) => "the certificate has expired".to_owned(),
+        };
+        doubts.add("tls.certificate", sentence);
+    }
+}
+
+fn is_public(address: &SocketAddr) -> bool {
+    !address.ip().to_canonical().is_loopback()
 }

@@ -25,6 +25,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::access_log::Destination;
 use crate::certificate::Tls;
@@ -95,6 +96,10 @@ pub enum Target {
         max_body: u64,
         /// What becomes of idempotency keys. Default off.
         idempotency: Idempotency,
+        /// Whether `WebSocket`s are taken. Default no.
+        websocket: bool,
+        /// Whether text is sent as gzip. Default no.
+        compress: bool,
     },
 }
 
@@ -113,8 +118,8 @@ impl Config {
     /// is a fault where it has changed.
     pub fn load_again(&self) -> Result<Self, Refused> {
         let text = read(&self.file)?;
-        let (source, raw) = Source::parse(&self.file, &text)?;
-        let new = build::config(raw, &source, &self.file)?;
+        let (source, raw, shape) = Source::parse(&self.file, &text)?;
+        let new = build::config((&source, raw, shape), &self.file)?;
         let frozen = [
             ("listen", new.listen != self.listen),
             ("admin", new.admin != self.admin),
@@ -137,8 +142,8 @@ impl Config {
     ///
     /// `file` stands in the messages, and relative folders begin beside it.
     pub fn parse(text: &str, file: &Path) -> Result<Self, Refused> {
-        let (source, raw) = Source::parse(file, text)?;
-        build::config(raw, &source, file)
+        let (source, raw, shape) = Source::parse(file, text)?;
+        build::config((&source, raw, shape), file)
     }
 }
 
@@ -149,12 +154,13 @@ pub fn check(file: &Path) -> Vec<Fault> {
 
 fn doubts(file: &Path) -> Result<Vec<Fault>, Refused> {
     let text = read(file)?;
-    let (source, raw) = Source::parse(file, &text)?;
-    let config = build::config(raw, &source, file)?;
-    let doubts = lint::doubts(&config).into_iter();
-    Ok(doubts
-        .map(|doubt| source.about(&doubt.key, doubt.sentence, Severity::Warning))
-        .collect())
+    let (source, raw, shape) = Source::parse(file, &text)?;
+    let config = build::config((&source, raw, shape), file)?;
+    let doubts = lint::doubts(&config, SystemTime::now()).into_iter();
+    let doubts = doubts.map(|doubt| source.about(&doubt.key, doubt.sentence, Severity::Warning));
+    let mut told: Vec<Fault> = doubts.collect();
+    told.sort_by(|a, b| (a.line, &a.sentence).cmp(&(b.line, &b.sentence)));
+    Ok(told)
 }
 
 fn read(file: &Path) -> Result<String, Fault> {

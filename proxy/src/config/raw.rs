@@ -11,13 +11,13 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::files::{CacheControl, FileName};
+use super::files::{CacheControl, FileName, Policy};
 use super::setting::{
     AccessLog, CookieName, Flag, Folder, Given, HealthPath, MethodName, Name, NumberUpTo, Period,
     PeriodOrNone, Size, TokenFile, Whole,
 };
 use super::tls::FilePath;
-use super::unbuilt::{NotBuilt, Off, Zero};
+use super::unbuilt::{NotBuilt, Zero};
 use crate::balance::Key;
 use crate::idempotency::Idempotency;
 use crate::route::{HostPattern, Prefix};
@@ -81,12 +81,13 @@ pub(super) struct RawRoute {
     pub(super) files: Option<Given<Folder>>,
     pub(super) cache_control: Option<Given<CacheControl>>,
     pub(super) fallback: Option<Given<FileName>>,
+    pub(super) content_security_policy: Option<Given<Policy>>,
     pub(super) upstream: Option<Given<Name>>,
     pub(super) max_body: Option<Given<Size>>,
     pub(super) idempotency: Option<Given<Idempotency>>,
     pub(super) rate_limit: Option<Given<NotBuilt>>,
-    pub(super) websocket: Option<Given<Off>>,
-    pub(super) compress: Option<Given<Off>>,
+    pub(super) websocket: Option<Given<Flag>>,
+    pub(super) compress: Option<Given<Flag>>,
 }
 
 /// One of `[upstreams.NAME]`

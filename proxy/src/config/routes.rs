@@ -56,6 +56,7 @@ fn route(
         files,
         cache_control,
         fallback,
+        content_security_policy,
         upstream,
         max_body,
         idempotency,
@@ -64,28 +65,29 @@ fn route(
         compress,
     } = raw.into_inner();
     faults.take(rate_limit);
-    faults.take(compress);
     let matcher = matcher(host, path, &table, lines, faults);
     let max_body = faults.take_at(max_body);
     let idempotency = faults.take_at(idempotency);
+    let websocket = faults.take_at(websocket);
+    let compress = faults.take_at(compress);
     let only_upstream = [
         max_body.as_ref().map(|(_, at)| at.clone()),
         idempotency.as_ref().map(|(_, at)| at.clone()),
-        faults.take_at(websocket).map(|(_, at)| at),
+        websocket.as_ref().map(|(_, at)| at.clone()),
+        compress.as_ref().map(|(_, at)| at.clone()),
     ];
     if files.is_some() {
         for at in only_upstream.iter().flatten() {
-            faults.add(
-                at,
-                "not for a route with `files`, which takes no request body",
-            );
+            faults.add(at, "only for a route with `upstream`");
         }
     }
     let cache_control = faults.take_at(cache_control);
     let fallback = faults.take_at(fallback);
+    let policy = faults.take_at(content_security_policy);
     let only_files = [
         cache_control.as_ref().map(|(_, at)| at.clone()),
         fallback.as_ref().map(|(_, at)| at.clone()),
+        policy.as_ref().map(|(_, at)| at.clone()),
     ];
     if upstream.is_some() {
         for at in only_files.iter().flatten() {
@@ -105,6 +107,7 @@ fn route(
             let rules = Rules {
                 cache_control: cache_control.map_or_else(Vec::new, |(rules, _)| rules),
                 fallback: fallback.map(|(name, _)| name),
+                page_policy: policy.map_or_else(Default::default, |(policy, _)| policy),
             };
             Target::Files { root, rules }
         }),
@@ -113,6 +116,8 @@ fn route(
                 name: name.into(),
                 max_body: max_body.map_or(MAX_BODY, |(bytes, _)| bytes),
                 idempotency: idempotency.map_or_else(Idempotency::default, |(mode, _)| mode),
+                websocket: websocket.is_some_and(|(taken, _)| taken),
+                compress: compress.is_some_and(|(wanted, _)| wanted),
             })
         }
         (Some(files), Some(_)) => {

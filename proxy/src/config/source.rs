@@ -3,6 +3,8 @@
 //! Serde tells an error by its place in the text, the settings keep theirs as a place too: here a
 //! place becomes a line and a key, and for [`super::lint`] a key becomes a line.
 
+mod prune;
+
 use std::ops::Range;
 use std::path::Path;
 
@@ -10,8 +12,45 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, Error};
 
-use super::fault::{Fault, Severity};
+use super::fault::{Fault, Refused, Severity};
 use super::raw::Raw;
+
+/// What the parser says of a key that stands twice.
+const DUPLICATE: &str = "duplicate key";
+
+/// What is wrong in the shape of a file.
+#[derive(Default)]
+pub(super) struct Shape {
+    /// The faults.
+    pub(super) faults: Vec<Fault>,
+    /// The keys that were passed over for them.
+    removed: Vec<String>,
+}
+
+impl Shape {
+    /// Adds a fault, one for each key.
+    fn add(&mut self, fault: Fault) {
+        if !self.removed.contains(&fault.key) {
+            self.removed.push(fault.key.clone());
+            self.faults.push(fault);
+        }
+    }
+
+    /// Whether a fault is there only because a key was passed over.
+    pub(super) fn explains(&self, fault: &Fault) -> bool {
+        let is_below = |key: &str, above: &str| {
+            let rest = key.strip_prefix(above);
+            rest.is_some_and(|rest| rest.starts_with(['.', '[']))
+        };
+        self.removed.iter().any(|removed| {
+            let is_upstream = is_below(removed, "upstreams") || removed == "upstreams";
+            fault.key == *removed
+                || is_below(&fault.key, removed)
+                || is_below(removed, &fault.key)
+                || is_upstream && fault.key.ends_with(".upstream")
+        })
+    }
+}
 
 /// A parsed file.
 pub(super) struct Source<'t> {
@@ -28,8 +67,11 @@ struct Entry {
 }
 
 impl<'t> Source<'t> {
-    /// Parses a text; the fault is the first one of syntax or of shape.
-    pub(super) fn parse(file: &'t Path, text: &'t str) -> Result<(Self, Raw), Fault> {
+    /// Parses a text. Returns with it what is wrong in its shape: unknown keys, and tables that are
+    /// none. Each such place is taken out of the text, as it were, and the rest is read.
+    ///
+    /// Fails with what breaks the syntax, since nothing can be told of the rest then.
+    pub(super) fn parse(file: &'t Path, text: &'t str) -> Result<(Self, Raw, Shape), Refused> {
         let (table, errors) = DeTable::parse_recoverable(text);
         let mut source = Self {
             file,
@@ -37,12 +79,28 @@ impl<'t> Source<'t> {
             entries: Vec::new(),
         };
         source.enter("", table.get_ref());
-        if let Some(error) = errors.first() {
-            return Err(source.refused(error));
+        let breaks = |error: &&Error| error.message() != DUPLICATE;
+        if let Some(error) = errors.iter().find(breaks) {
+            // What comes after it may be nothing but its echo.
+            return Err(source.refused(error).into());
         }
-        match Raw::deserialize(Deserializer::from(table)) {
-            Ok(raw) => Ok((source, raw)),
-            Err(error) => Err(source.refused(&error)),
+        let mut shape = Shape::default();
+        for error in &errors {
+            shape.add(source.refused(error));
+        }
+        let (at, mut table) = (table.span(), table.into_inner());
+        loop {
+            let copy = Spanned::new(at.clone(), table.clone());
+            let error = match Raw::deserialize(Deserializer::from(copy)) {
+                Ok(raw) => return Ok((source, raw, shape)),
+                Err(error) => error,
+            };
+            let fault = source.refused(&error);
+            let place = error.span().map(|at| at.start);
+            shape.add(fault);
+            if !place.is_some_and(|place| prune::from_table(&mut table, place)) {
+                return Err(shape.faults.into());
+            }
         }
     }
 
@@ -121,7 +179,7 @@ impl<'t> Source<'t> {
             return Fault::of_file(self.file, None, plain(error.message()));
         };
         let mut fault = self.error(&at, plain(error.message()));
-        if error.message() == "duplicate key" {
+        if error.message() == DUPLICATE {
             fault.sentence = "expected each key once".to_owned();
             fault.key = self.repeated(&at);
         }

@@ -19,21 +19,6 @@ impl Setting for NotBuilt {
     }
 }
 
-/// `false`.
-pub(super) struct Off;
-
-impl Setting for Off {
-    type Value = ();
-
-    fn read(value: &Value) -> Result<(), String> {
-        match value.as_bool() {
-            Some(false) => Ok(()),
-            Some(true) => Err(format!("true is {NOT_SUPPORTED}")),
-            None => Err(expected("true or false", value)),
-        }
-    }
-}
-
 /// `0`, which means no limit.
 pub(super) struct Zero;
 

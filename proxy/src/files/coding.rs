@@ -88,6 +88,11 @@ pub(super) fn choose(headers: &HeaderMap, has: impl Fn(Coding) -> bool) -> Optio
     best.map(|(coding, _)| coding)
 }
 
+/// Whether a client takes gzip, and would not rather have the bytes as they are.
+pub fn accepts_gzip(headers: &HeaderMap) -> bool {
+    choose(headers, |coding| coding == Coding::Gzip).is_some()
+}
+
 /// What `Accept-Encoding` gives to each coding, in thousandths; `None` where it is silent.
 #[derive(Default)]
 struct Wishes {

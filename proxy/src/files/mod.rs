@@ -42,7 +42,8 @@ use cap_std::fs::Dir;
 use http::{HeaderMap, HeaderValue, Method};
 
 pub use self::body::Body;
-pub use self::rules::{CacheRule, Rules};
+pub use self::coding::accepts_gzip;
+pub use self::rules::{CacheRule, PagePolicy, Rules};
 pub use self::validators::Validators;
 
 use self::disk::Disk;
@@ -149,6 +150,11 @@ impl Root {
             memory: Arc::new(memory),
             rules: Arc::new(rules),
         })
+    }
+
+    /// What its pages may load and do.
+    pub fn page_policy(&self) -> &PagePolicy {
+        &self.rules.page_policy
     }
 
     /// Finds what becomes of a request.

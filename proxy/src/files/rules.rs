@@ -10,6 +10,20 @@ pub struct Rules {
     pub cache_control: Vec<CacheRule>,
     /// The file that is sent, with 200, where there is none; for single-page applications.
     pub fallback: Option<String>,
+    /// What its pages may load and do.
+    pub page_policy: PagePolicy,
+}
+
+/// What the pages of a root may load and do.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum PagePolicy {
+    /// From this host only, no code in the page itself, and no frame around it.
+    #[default]
+    Strict,
+    /// This value of `Content-Security-Policy`.
+    Given(HeaderValue),
+    /// Anything: no such field is sent.
+    Open,
 }
 
 /// One rule of `cache_control`.
@@ -69,7 +83,7 @@ mod tests {
             .into_iter()
             .map(|(pattern, value)| CacheRule::new(pattern, value).unwrap())
             .collect(),
-            fallback: None,
+            ..Rules::default()
         };
         for (name, expected) in [
             ("index.html", "no-cache"),

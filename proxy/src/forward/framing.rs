@@ -12,6 +12,11 @@ pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
     holds(headers, &header::UPGRADE, b"websocket")
 }
 
+/// Whether `Connection` names `Upgrade`, as it must where that field is meant (RFC 9110, 7.8).
+pub fn nominates_upgrade(headers: &HeaderMap) -> bool {
+    holds(headers, &header::CONNECTION, b"upgrade")
+}
+
 /// Whether a list field holds a name.
 fn holds(headers: &HeaderMap, field: &HeaderName, name: &[u8]) -> bool {
     let values = headers.get_all(field).iter();

@@ -3,12 +3,16 @@
 //! [`super::Front`] reads heads from it; Pingora then reads the body through it, and gets nothing
 //! beyond. What arrives early, pipelined by the client, waits here for its turn.
 //!
+//! Once the client and a server have agreed on a `WebSocket`, the gateway opens the tunnel: from then
+//! on all bytes pass, first those that waited here.
+//!
 //! A client that closes its sending side may still be reading (`printf … | nc -N`), or may be
 //! gone: nobody can tell until something is written to it. It is given a while.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -39,6 +43,8 @@ pub struct ClientStream {
     /// What was read and not handed out yet.
     ahead: BytesMut,
     body: BodyEnd,
+    /// The request is over, and what follows is no other one: all of it passes.
+    tunnel: AtomicBool,
     /// Runs since the client has closed its sending side.
     leaving: Option<Pin<Box<Sleep>>>,
     /// Runs while a write makes no progress.
@@ -52,6 +58,7 @@ impl ClientStream {
             inner,
             ahead: BytesMut::new(),
             body: BodyEnd::NONE,
+            tunnel: AtomicBool::new(false),
             leaving: None,
             stalled: None,
         }
@@ -76,7 +83,12 @@ impl ClientStream {
 
     /// Whether the request has been read to its end.
     pub fn is_request_read(&self) -> bool {
-        self.body.is_reached()
+        self.body.is_reached() && !self.tunnel.load(Ordering::Acquire)
+    }
+
+    /// Lets all bytes through from now on; there will be no further request.
+    pub fn open_tunnel(&self) {
+        self.tunnel.store(true, Ordering::Release);
     }
 
     /// Reads and drops what the client still sends, until it closes.
@@ -111,6 +123,15 @@ impl ClientStream {
         }
     }
 
+    fn poll_tunnel(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.inner).poll_read(cx, out);
+        }
+        let room = out.remaining().min(self.ahead.len());
+        out.put_slice(&self.ahead.split_to(room));
+        Poll::Ready(Ok(()))
+    }
+
     /// Passes the result of a write on, and bounds how long there may be none.
     fn watch_write(
         &mut self,
@@ -137,6 +158,9 @@ impl AsyncRead for ClientStream {
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.tunnel.load(Ordering::Acquire) {
+            return this.poll_tunnel(cx, out);
+        }
         if this.body.is_reached() {
             return this.poll_closed(cx);
         }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::line::Unlogged;
+use super::tunnel::Tunnel;
 use crate::access_log::TryEntry;
 use crate::balance::Wish;
+use crate::compress::Encoder;
 use crate::figures::InFlight;
 use crate::idempotency::Key;
 use crate::live::Live;
@@ -67,6 +69,14 @@ pub struct Exchange {
     pub max_body: u64,
     /// What of its body has passed on the current try, in bytes.
     pub body_bytes: u64,
+    /// It is the handshake of a `WebSocket`.
+    pub websocket: bool,
+    /// Its connection has become a tunnel.
+    pub tunnel: Option<Tunnel>,
+    /// Its route sends text as gzip.
+    pub compress: bool,
+    /// The body of its answer passes through this.
+    pub encoder: Option<Encoder>,
     /// Its idempotency key.
     pub key: Key,
     /// Sending it twice is the same as sending it once.
@@ -119,6 +129,10 @@ impl Exchange {
             wish: Wish::default(),
             max_body: u64::MAX,
             body_bytes: 0,
+            websocket: false,
+            tunnel: None,
+            compress: false,
+            encoder: None,
             key: Key::None,
             repeatable: false,
             place: None,

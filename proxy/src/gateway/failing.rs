@@ -66,6 +66,13 @@ pub(super) fn broken_off(
         exchange.end_try("client failed", now);
         return error;
     }
+    if exchange.tunnel.is_some() {
+        // Whichever side has ended it so: it says nothing of how the server fares.
+        error.set_retry(false);
+        exchange.failure = Some(Failure::BadAnswer);
+        exchange.end_try("tunnel broken off", now);
+        return error;
+    }
     let (failure, outcome) = failure_of_try(exchange, &error, reused);
     let decision = if failure == retry::Failure::Unavailable {
         // Decided, and paid for, when the answer's header came.
@@ -149,7 +156,8 @@ fn facts(session: &Session) -> RequestFacts {
 /// The status that the client has got, a `100 Continue` and its like apart.
 pub(super) fn answered(session: &Session) -> Option<StatusCode> {
     let written = session.response_written().map(|answer| answer.status);
-    written.filter(|status| !status.is_informational())
+    written
+        .filter(|status| !status.is_informational() || *status == StatusCode::SWITCHING_PROTOCOLS)
 }
 
 /// The length that the client has announced of its body.

@@ -67,7 +67,12 @@ impl Drop for Exchange {
 }
 
 fn count(exchange: &Exchange, status: StatusCode) {
-    let took = exchange.arrival.at.elapsed();
+    let elapsed = exchange.arrival.at.elapsed();
+    // A tunnel may last for days: what is told of it is how soon it came about.
+    let took = match &exchange.tunnel {
+        Some(_) => exchange.first_byte.unwrap_or(elapsed),
+        None => elapsed,
+    };
     exchange.in_flight.figures().count(status.as_u16(), took);
 }
 

@@ -9,6 +9,7 @@ mod failing;
 mod line;
 mod passing;
 mod serving;
+mod tunnel;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -16,10 +17,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header;
+use http::{StatusCode, header};
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_error::{Error, ErrorType, Result};
+use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
@@ -28,6 +29,7 @@ use crate::balance::{Asked, Wish};
 use crate::drain::Drain;
 use crate::figures::RouteFigures;
 use crate::files;
+use crate::forward;
 use crate::idempotency::{Idempotency, Key};
 use crate::live::InForce;
 use crate::request_id;
@@ -59,6 +61,10 @@ pub enum Target {
         max_body: u64,
         /// What becomes of idempotency keys.
         idempotency: Idempotency,
+        /// Whether `WebSocket`s are taken.
+        websocket: bool,
+        /// Whether text is sent as gzip.
+        compress: bool,
     },
 }
 
@@ -108,6 +114,9 @@ impl ProxyHttp for Gateway {
         let host = header.headers.get(header::HOST);
         let host = host.and_then(|value| value.to_str().ok());
         let live = Arc::clone(&exchange.live);
+        if header.uri.path() == "*" || forward::ends_here(&header.method, &header.headers) {
+            return serving::options(session, exchange).await;
+        }
         if let Some(port) = live.redirect
             && !passing::is_secure(exchange, &header.headers)
         {
@@ -128,6 +137,8 @@ impl ProxyHttp for Gateway {
                 upstream,
                 max_body,
                 idempotency,
+                websocket,
+                compress,
             } => {
                 let settings = upstream.settings();
                 exchange.wish = Wish::of(
@@ -147,8 +158,9 @@ impl ProxyHttp for Gateway {
                 exchange.upstream = Some(Arc::clone(upstream));
                 exchange.settings = Some(settings);
                 exchange.max_body = *max_body;
+                exchange.compress = *compress;
                 upstream.earn(exchange.arrival.at);
-                serving::admit(session, exchange).await
+                serving::admit(session, exchange, *websocket).await
             }
         }
     }
@@ -206,6 +218,9 @@ impl ProxyHttp for Gateway {
         end: bool,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        if exchange.tunnel.is_some() {
+            return Ok(());
+        }
         exchange.body_bytes += body.as_ref().map_or(0, |piece| piece.len() as u64);
         if exchange.body_bytes > exchange.max_body {
             exchange.failure = Some(Failure::BodyTooLarge);
@@ -231,9 +246,13 @@ impl ProxyHttp for Gateway {
         answer: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        if answer.status == StatusCode::SWITCHING_PROTOCOLS {
+            return tunnel::open(session, answer, exchange, &self.drain);
+        }
         if answer.status.is_informational() {
             return Ok(());
         }
+        passing::compress(session, answer, exchange)?;
         passing::rewrite_answer(session, answer, exchange)?;
         harden(answer, exchange)?;
         passing::keep_or_close(session, answer, exchange.keep_alive, self.drain.has_begun());
@@ -251,6 +270,20 @@ impl ProxyHttp for Gateway {
             let now = Instant::now();
             current.server.heard().set(now);
             current.open.heard.set(now);
+        }
+        Ok(None)
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        exchange: &mut Exchange,
+    ) -> Result<Option<Duration>> {
+        if let Some(encoder) = &mut exchange.encoder {
+            let piece = encoder.pass(body.as_deref().unwrap_or_default(), end);
+            *body = Some(piece.or_err(ErrorType::InternalError, "compressing")?);
         }
         Ok(None)
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::{HeaderMap, StatusCode, Version, header};
+use http::{HeaderMap, Method, StatusCode, Version, header};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
@@ -12,9 +12,11 @@ use pingora_proxy::Session;
 use super::exchange::Exchange;
 use super::failing;
 use crate::balance::sticky;
+use crate::compress::{self, Encoder};
 use crate::forward;
 use crate::idempotency;
 use crate::upstream::health::Cause;
+use crate::websocket;
 
 /// The longest that the writing of one piece of an answer to a client may take.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
@@ -79,6 +81,13 @@ pub(super) fn rewrite_request(
     if let Some(key) = exchange.key.minted() {
         request.insert_header(idempotency::FIELD, key)?;
     }
+    if let Some(left) = forward::hops_left(&session.req_header().method, headers) {
+        request.insert_header(header::MAX_FORWARDS, left)?;
+    }
+    if exchange.websocket {
+        request.insert_header(header::CONNECTION, "Upgrade")?;
+        request.insert_header(header::UPGRADE, "websocket")?;
+    }
     if let Some(current) = &exchange.current
         && !headers.contains_key(header::HOST)
     {
@@ -121,12 +130,13 @@ pub(super) fn judge_answer(
     answer: &ResponseHeader,
     exchange: &mut Exchange,
 ) -> Result<()> {
-    if answer.status == StatusCode::SWITCHING_PROTOCOLS {
-        // Nobody has asked for it: no request with an upgrade gets this far.
+    let switches = answer.status == StatusCode::SWITCHING_PROTOCOLS;
+    let was_asked = exchange.websocket && websocket::is_accepted(answer.version, &answer.headers);
+    if switches && !was_asked {
         return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
     }
     let now = Instant::now();
-    if answer.status.is_informational() {
+    if answer.status.is_informational() && !switches {
         // Not the answer, but a sign of life.
         if let Some(current) = &exchange.current {
             current.server.heard().set(now);
@@ -212,6 +222,39 @@ pub(super) fn rewrite_answer(
         let was_chunked = answer.remove_header(&header::TRANSFER_ENCODING).is_some();
         exchange.keep_alive &= !was_chunked;
     }
+    Ok(())
+}
+
+/// Has the body of an answer sent as gzip where its route and the client want that.
+pub(super) fn compress(
+    session: &Session,
+    answer: &mut ResponseHeader,
+    exchange: &mut Exchange,
+) -> Result<()> {
+    if !exchange.compress {
+        return Ok(());
+    }
+    let request = session.req_header();
+    let plan = compress::plan(answer.status, &answer.headers, &request.headers);
+    if plan.varies && !compress::says_that_it_varies(&answer.headers) {
+        answer.append_header(header::VARY, "Accept-Encoding")?;
+    }
+    if let Some(tag) = plan.weak_tag {
+        answer.insert_header(header::ETAG, tag)?;
+    }
+    if !plan.encode {
+        return Ok(());
+    }
+    answer.insert_header(header::CONTENT_ENCODING, "gzip")?;
+    answer.remove_header(&header::CONTENT_LENGTH);
+    answer.remove_header(&header::ACCEPT_RANGES);
+    if request.method == Method::HEAD {
+        return Ok(());
+    }
+    if request.version < Version::HTTP_2 {
+        answer.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+    }
+    exchange.encoder = Some(Encoder::default());
     Ok(())
 }
 

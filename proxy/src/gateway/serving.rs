@@ -15,6 +15,7 @@ use crate::files::{Outcome, Request, Root};
 use crate::forward;
 use crate::respond::{self, Failure};
 use crate::upstream::Picked;
+use crate::websocket;
 
 /// How often one looks whether a client that waits for a place is still there.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -55,6 +56,13 @@ pub(super) async fn to_https(
     send(session, page).await
 }
 
+/// Answers for the proxy as a whole: `OPTIONS *`, or one that is to go no further than here.
+pub(super) async fn options(session: &mut Session, exchange: &Exchange) -> Result<bool> {
+    let mut page = respond::options_page(&exchange.request_id)?;
+    harden(page.header_mut(), exchange)?;
+    send(session, page).await
+}
+
 /// Writes a page; a body that was not asked for is read on for a while, and the connection closed.
 async fn send(session: &mut Session, page: respond::Page) -> Result<bool> {
     let whole = session.as_downstream_mut().is_body_done();
@@ -85,7 +93,7 @@ pub(super) async fn file(
             headers: &header.headers,
         })
         .await;
-    match respond::file_header(&outcome, &exchange.request_id)? {
+    match respond::file_header(&outcome, root.page_policy(), &exchange.request_id)? {
         Some(mut header) => {
             harden(&mut header, exchange)?;
             send_file(session, header, outcome).await
@@ -136,12 +144,28 @@ async fn send_file(
 }
 
 /// Lets a request on its way to an upstream, or refuses it.
-pub(super) async fn admit(session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+///
+/// `websocket` says whether its route takes `WebSocket`s.
+pub(super) async fn admit(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    websocket: bool,
+) -> Result<bool> {
     if forward::asks_for_websocket(&session.req_header().headers) {
-        return refuse(session, exchange, Failure::NoWebSocket).await;
+        if !websocket {
+            return refuse(session, exchange, Failure::NoWebSocket).await;
+        }
+        let request = session.req_header_mut();
+        if let Err(fault) = websocket::judge(&request.method, request.version, &request.headers) {
+            return refuse(session, exchange, Failure::BadHandshake(fault)).await;
+        }
+        // What else it offers is not for us to pass on.
+        request.insert_header(header::UPGRADE, "websocket")?;
+        exchange.websocket = true;
+    } else {
+        // Any other upgrade is an offer that a server may pass over (RFC 9110, 7.8).
+        session.req_header_mut().remove_header(&header::UPGRADE);
     }
-    // Any other upgrade is an offer that a server may pass over (RFC 9110, 7.8).
-    session.req_header_mut().remove_header(&header::UPGRADE);
     let announced = failing::announced_length(session);
     if announced.is_some_and(|length| length > exchange.max_body) {
         return refuse(session, exchange, Failure::BodyTooLarge).await;

@@ -24,6 +24,11 @@ impl HostPattern {
             .is_some_and(|end| end.eq_ignore_ascii_case(&self.name))
     }
 
+    /// Tells whether every host that another pattern means is meant by this one.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        self == other || self.wild && other.name.ends_with(&self.name)
+    }
+
     /// Greater is more specific: one host before many, then the longer name.
     pub(super) fn rank(&self) -> (bool, usize) {
         (!self.wild, self.name.len())
@@ -79,6 +84,11 @@ impl Prefix {
     /// Greater is more specific.
     pub(super) fn rank(&self) -> usize {
         self.segments.len()
+    }
+
+    /// Tells whether another prefix has the segments of this one, and more.
+    pub(super) fn is_above(&self, other: &Self) -> bool {
+        other.segments.len() > self.segments.len() && other.segments.starts_with(&self.segments)
     }
 
     /// Returns the rest of the path below this prefix, read strictly, if it is one.

@@ -19,6 +19,7 @@ use super::slots::Slots;
 use super::tls::Handshakes;
 use crate::drain::{Drain, Phase};
 use crate::front::Front;
+use crate::keepalive;
 
 /// How long clients are told to go elsewhere before the listeners close.
 const ANNOUNCE: Duration = Duration::from_secs(1);
@@ -134,6 +135,7 @@ impl Acceptor {
             let peer = connection.peer_addr().ok();
             // Without it an answer in two writes may wait for the client's delayed ACK.
             let _ = connection.set_nodelay(true);
+            keepalive::watch(&connection);
             let digest = SocketDigest::from_raw_fd(connection.as_raw_fd());
             let mut stream = Stream::from(connection);
             stream.set_socket_digest(digest);

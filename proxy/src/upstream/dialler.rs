@@ -24,6 +24,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::sleep;
 
 use crate::figures::Counted;
+use crate::keepalive;
 
 /// The pause before another attempt to get into the queue of a Unix socket.
 const QUEUE_FULL: Duration = Duration::from_millis(2);
@@ -76,6 +77,7 @@ impl Dialler {
         match address {
             SocketAddr::Inet(address) => {
                 let tcp = self.within(TcpStream::connect(address)).await?;
+                keepalive::watch(&tcp);
                 let duplicate = tcp.as_fd().try_clone_to_owned()?;
                 Ok((tcp.into(), duplicate))
             }

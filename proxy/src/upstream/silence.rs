@@ -96,8 +96,9 @@ pub(super) async fn watch(upstream: Arc<Upstream>) {
 /// Looks at what a server has in hand and cuts what is late; returns whether it is to be probed.
 pub fn look_at(upstream: &Upstream, server: &Server, now: Instant) -> bool {
     let mut quiet = false;
-    for entry in server.tries().snapshot() {
-        match verdict(&entry, server, upstream, now) {
+    let tries = server.tries().snapshot();
+    for entry in tries.iter().filter(|entry| !entry.is_tunnel()) {
+        match verdict(entry, server, upstream, now) {
             Verdict::Wait => {}
             Verdict::ProbeServer => quiet = true,
             Verdict::CutLate => entry.cut(Cut::Late),

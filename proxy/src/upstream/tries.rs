@@ -55,6 +55,8 @@ pub struct Try {
     /// What was sent of it cannot be sent again.
     pinned: AtomicBool,
     connection: OnceLock<Arc<CutHandle>>,
+    /// Its connection has become a tunnel, in which both sides may be silent.
+    tunnel: AtomicBool,
 }
 
 impl Try {
@@ -74,6 +76,16 @@ impl Try {
         let waits = self.phase.load(Ordering::Acquire) == WAITING && self.sent.at().is_some();
         let before = self.before.as_ref();
         before.filter(|_| waits && !self.pinned.load(Ordering::Acquire))
+    }
+
+    /// Notes that the connection has become a tunnel: silence in it means nothing.
+    pub fn became_tunnel(&self) {
+        self.tunnel.store(true, Ordering::Release);
+    }
+
+    /// Whether the connection has become a tunnel.
+    pub fn is_tunnel(&self) -> bool {
+        self.tunnel.load(Ordering::Acquire)
     }
 
     /// Whether the server has sent something that was not read yet: then it is the client who
@@ -201,6 +213,7 @@ impl Slot {
             before,
             pinned: AtomicBool::new(false),
             connection: OnceLock::new(),
+            tunnel: AtomicBool::new(false),
         });
         let key = self.tries.lock().insert(Arc::clone(&entry));
         OpenTry {
@@ -224,6 +237,13 @@ pub struct OpenTry {
     slot: Slot,
     key: usize,
     entry: Arc<Try>,
+}
+
+impl OpenTry {
+    /// The try for somebody who may have to end it from outside.
+    pub fn handle(&self) -> Arc<Try> {
+        Arc::clone(&self.entry)
+    }
 }
 
 impl std::ops::Deref for OpenTry {

@@ -43,6 +43,9 @@ async fn a_server_is_drained_weighed_and_enabled_by_any_of_its_names() {
         0,
         &["weight 9"],
     );
+    check(&run(&proxy, &["healthcheck"]).await, 0, &[]);
+    let refused = run(&proxy, &["explain", "/api/", "--method", "TRACE"]).await;
+    check(&refused, 0, &["refused   405: This method"]);
     check(&run(&proxy, &["drain", "music/b"]).await, 0, &["drained"]);
     assert_eq!(proxy.states().await, ["up", "drained by hand"]);
     check(&run(&proxy, &["enable", "b"]).await, 0, &["ready"]);

@@ -125,6 +125,23 @@ async fn an_explanation_takes_no_turn_and_says_what_is_wrong_with_a_question() {
         (&none["route"], &none["picked"]),
         (&Value::Null, &Value::Null)
     );
+    let refused = |explained: &Value| explained["refused"]["status"].as_u64();
+    for (query, status) in [
+        ("path=/api/&method=TRACE", Some(405)),
+        ("path=/api/%00", Some(400)),
+        ("path=/api/&host=a/b", Some(400)),
+        ("path=/api/&header=Transfer-Encoding:gzip", Some(501)),
+        ("path=/api/&header=Upgrade:websocket", Some(403)),
+        ("path=/api/&header=Upgrade:h2c", None),
+    ] {
+        let explained = explain(&proxy, query).await;
+        assert_eq!(refused(&explained), status, "{query}: {explained}");
+        assert_eq!(
+            explained["picked"].is_null(),
+            status.is_some_and(|s| s != 403),
+            "{query}"
+        );
+    }
     let wrong = explain(&proxy, "path=else").await;
     assert!(
         wrong["detail"].as_str().unwrap().contains("slash"),
@@ -158,4 +175,34 @@ async fn a_backup_is_used_when_nobody_else_can_be() {
     let _a = a.restart().await;
     proxy.until_up(2).await;
     assert_eq!(proxy.get("/api/").await.instance(), "a");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_explanation_says_who_would_have_to_wait() {
+    let a = Origin::start("a").await;
+    let one = "max_connections = 1\nqueue = { length = 1, wait = \"5s\" }";
+    let proxy = Proxy::with(&[&a], "", one).await;
+    let busy = proxy.get("/api/?slow=1500");
+    let questions = async {
+        crate::support::eventually("the slow request has arrived", || async {
+            a.received().len() == 1
+        })
+        .await;
+        let told = explain(&proxy, "path=/api/").await["nobody"].clone();
+        let wanted = "none: it would wait in the queue, 5s at most (0 of 1 wait)";
+        assert_eq!(told, wanted);
+        let admin = proxy.admin.to_string();
+        let output = tokio::task::spawn_blocking(move || {
+            let mut command = std::process::Command::new(crate::binary::BINARY);
+            command
+                .args(["explain", "/api/", "--admin", &admin])
+                .output()
+                .unwrap()
+        });
+        let output = output.await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(wanted), "{text}");
+    };
+    let (busy, ()) = tokio::join!(busy, questions);
+    assert_eq!(busy.status, 200);
 }

@@ -35,7 +35,7 @@ impl Pair {
     }
 
     /// Writes both files as somebody would who replaces them: each at once.
-    fn write(&self, folder: &Path) {
+    pub(crate) fn write(&self, folder: &Path) {
         for (name, text) in [
             ("tls.key", &self.key_pem),
             ("tls.crt", &self.certificate_pem),

@@ -223,7 +223,13 @@ impl Proxy {
         Self::built(addresses, "", route, "").await
     }
 
-    async fn built(addresses: &[SocketAddr], clients: &str, route: &str, upstream: &str) -> Self {
+    /// The same with more lines for each.
+    pub(crate) async fn built(
+        addresses: &[SocketAddr],
+        clients: &str,
+        route: &str,
+        upstream: &str,
+    ) -> Self {
         let servers: Vec<String> = addresses
             .iter()
             .enumerate()

@@ -113,6 +113,7 @@ async fn a_file_stands_in_for_what_is_missing_but_not_for_what_is_never_served()
     let rules = Rules {
         fallback: Some("index.html".to_owned()),
         cache_control: vec![CacheRule::new("*.html", "no-cache").unwrap()],
+        ..Rules::default()
     };
     let root = Root::open(&site.path(""), rules).unwrap();
     let site = Site { root, ..site };

@@ -1,0 +1,64 @@
+//! A `WebSocket` that a server has taken: from here on bytes pass both ways, until one side closes.
+//!
+//! It counts as in flight all the while, on its route and on its server, and may be silent for as
+//! long as both sides like. When the proxy stops it is given less time than a request: it may
+//! never end by itself, and whoever speaks over it has to be able to connect anew in any case.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header;
+use pingora_error::Result;
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::exchange::Exchange;
+use super::{harden, passing};
+use crate::drain::{Drain, Phase};
+use crate::front::client::ClientStream;
+
+/// How long a tunnel may go on after connections between two requests have been closed.
+const PARTING: Duration = Duration::from_secs(2);
+
+/// An open tunnel.
+#[derive(Debug)]
+pub struct Tunnel {
+    /// Ends it when the proxy stops.
+    _guard: AbortOnDropHandle<()>,
+}
+
+/// Opens the tunnel behind an answer of 101, which was judged before, and rewrites its header.
+pub(super) fn open(
+    session: &mut Session,
+    answer: &mut ResponseHeader,
+    exchange: &mut Exchange,
+    drain: &Arc<Drain>,
+) -> Result<()> {
+    passing::rewrite_answer(session, answer, exchange)?;
+    harden(answer, exchange)?;
+    // Nothing but the tunnel follows.
+    answer.remove_header(&header::CONTENT_LENGTH);
+    answer.remove_header(&header::TRANSFER_ENCODING);
+    answer.insert_header(header::CONNECTION, "Upgrade")?;
+    answer.insert_header(header::UPGRADE, "websocket")?;
+    session.set_read_timeout(None);
+    let client = session.as_downstream().stream();
+    if let Some(client) = client.and_then(|stream| stream.as_any().downcast_ref::<ClientStream>()) {
+        client.open_tunnel();
+    }
+    let Some(current) = &exchange.current else {
+        return Ok(());
+    };
+    current.open.became_tunnel();
+    let (entry, drain) = (current.open.handle(), Arc::clone(drain));
+    let guard = tokio::spawn(async move {
+        drain.reached(Phase::Closing).await;
+        tokio::time::sleep(PARTING).await;
+        entry.disconnect();
+    });
+    exchange.tunnel = Some(Tunnel {
+        _guard: AbortOnDropHandle::new(guard),
+    });
+    Ok(())
+}
