@@ -133,14 +133,9 @@ pub fn is_https(headers: &HeaderMap) -> bool {
 /// A server that does not name itself is named by its `endpoint`.
 pub fn response_changes(headers: &HeaderMap, endpoint: &str, request_id: &str) -> Changes {
     let mut changes = Changes {
-        remove: connection_fields(headers),
+        remove: kept_back(headers),
         set: Vec::with_capacity(2),
     };
-    changes.remove.extend([header::SERVER, X_POWERED_BY]);
-    let between_us = headers
-        .keys()
-        .filter(|name| name.as_str().starts_with(BETWEEN_US));
-    changes.remove.extend(between_us.cloned());
     changes.remove.retain(|name| *name != X_INSTANCE);
     let mut names = headers.get_all(X_INSTANCE).iter();
     let named = names.next().is_some_and(|name| !name.is_empty()) && names.next().is_none();
@@ -152,6 +147,25 @@ pub fn response_changes(headers: &HeaderMap, endpoint: &str, request_id: &str) -
         changes.set(header::CONTENT_LENGTH, length);
     }
     changes
+}
+
+/// What is taken off an interim answer (1xx): the same, and what would frame a body, which it
+/// cannot have (RFC 9110, 8.6; RFC 9112, 6.1).
+pub fn interim_removals(headers: &HeaderMap) -> Vec<HeaderName> {
+    let mut remove = kept_back(headers);
+    remove.extend([header::CONTENT_LENGTH, header::TRANSFER_ENCODING]);
+    remove
+}
+
+/// Fields of any answer that the client has no use for.
+fn kept_back(headers: &HeaderMap) -> Vec<HeaderName> {
+    let mut remove = connection_fields(headers);
+    remove.extend([header::SERVER, X_POWERED_BY]);
+    let between_us = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with(BETWEEN_US));
+    remove.extend(between_us.cloned());
+    remove
 }
 
 /// Fields that concern this connection only: the known ones that are there, and those which

@@ -4,6 +4,8 @@
 //! what follows belongs to the next request, whatever another parser would make of it. This is
 //! why a disagreement about framing cannot turn a body into a second request.
 
+use crate::head::is_token;
+
 /// Bytes of chunk extensions and trailers that one body may hold. Pingora gives up, without an
 /// answer, on 8 KiB of them in one place.
 const OVERHEAD: usize = 4 * 1024;
@@ -43,7 +45,8 @@ enum At {
     DataLf,
     /// At the beginning of a trailer line, or of the empty line that ends the body.
     Trailer,
-    TrailerLine,
+    TrailerName,
+    TrailerValue,
     TrailerLf,
     EndLf,
     Done,
@@ -130,15 +133,14 @@ impl Chunks {
                 value: 0,
                 digits: 0,
             }),
-            At::Trailer => match byte {
-                b'\r' => Some(At::EndLf),
-                // A line that begins with white space would be a folded one.
-                b' ' | b'\t' | b':' => None,
-                _ => self.text(byte).then_some(At::TrailerLine),
-            },
-            At::TrailerLine => match byte {
+            At::Trailer if byte == b'\r' => Some(At::EndLf),
+            // What is no token is none of a name: a folded line, or a request in place of trailers.
+            At::Trailer => (is_token(byte) && self.text(byte)).then_some(At::TrailerName),
+            At::TrailerName if byte == b':' => Some(At::TrailerValue),
+            At::TrailerName => (is_token(byte) && self.text(byte)).then_some(At::TrailerName),
+            At::TrailerValue => match byte {
                 b'\r' => Some(At::TrailerLf),
-                _ => self.text(byte).then_some(At::TrailerLine),
+                _ => self.text(byte).then_some(At::TrailerValue),
             },
             At::TrailerLf => (byte == b'\n').then_some(At::Trailer),
             At::EndLf => (byte == b'\n').then_some(At::Done),
@@ -251,6 +253,9 @@ mod tests {
             "0\r\nA: b\n\r\n",
             "0\r\n A: b\r\n\r\n",
             "0\r\n: b\r\n\r\n",
+            "0\r\nA\r\n\r\n",
+            "0\r\nA : b\r\n\r\n",
+            "0\r\nGET / HTTP/1.1\r\n\r\n",
             "3;a\nabc\r\n",
             "3;\0\r\nabc\r\n",
             "1000000000000000\r\n",

@@ -250,6 +250,7 @@ impl ProxyHttp for Gateway {
             return tunnel::open(session, answer, exchange, &self.drain);
         }
         if answer.status.is_informational() {
+            passing::rewrite_interim(answer);
             return Ok(());
         }
         passing::compress(session, answer, exchange)?;

@@ -168,7 +168,8 @@ pub(super) fn judge_answer(
     if answer.headers.get(DRAIN_HEADER).is_some_and(|v| v == "1") {
         upstream.take_out(&server, Cause::Draining, now);
     }
-    if !forward::is_framing_known(&answer.headers) {
+    let is_status = answer.status.as_u16() < 600;
+    if !is_status || !forward::is_framing_known(&answer.headers) {
         return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
     }
     let moves_on = match answer.status.as_u16() {
@@ -192,12 +193,24 @@ fn names_shared_cause(answer: &ResponseHeader) -> bool {
             .is_some_and(|cause| cause == "database")
 }
 
+/// Cleans the header of an interim answer, such as hints; that of an upgrade stays as it is.
+pub(super) fn rewrite_interim(answer: &mut ResponseHeader) {
+    answer.set_version(Version::HTTP_11);
+    if answer.status != StatusCode::SWITCHING_PROTOCOLS {
+        for name in forward::interim_removals(&answer.headers) {
+            answer.remove_header(&name);
+        }
+    }
+}
+
 /// Cleans a server's header and puts the proxy's own fields in.
 pub(super) fn rewrite_answer(
     session: &Session,
     answer: &mut ResponseHeader,
     exchange: &mut Exchange,
 ) -> Result<()> {
+    // The proxy speaks for itself, whatever its server speaks (RFC 9110, 2.5).
+    answer.set_version(Version::HTTP_11);
     let endpoint = exchange.current.as_ref().map_or_else(
         || "".into(),
         |current| current.server.endpoint_text().clone(),
@@ -211,6 +224,11 @@ pub(super) fn rewrite_answer(
     }
     for (name, value) in changes.set {
         answer.insert_header(name, value)?;
+    }
+    if answer.status == StatusCode::NO_CONTENT {
+        // It ends with its head, whatever its server says (RFC 9110, 8.6; RFC 9112, 6.1).
+        answer.remove_header(&header::CONTENT_LENGTH);
+        answer.remove_header(&header::TRANSFER_ENCODING);
     }
     if let Some(cookie) = sticky_cookie(exchange, &session.req_header().headers) {
         answer.append_header(header::SET_COOKIE, cookie)?;

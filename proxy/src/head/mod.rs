@@ -209,7 +209,7 @@ impl Reader {
 }
 
 /// Whether a byte may stand in a method or a field name (RFC 9110, 5.6.2).
-fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     TOKEN[usize::from(byte)]
 }
 

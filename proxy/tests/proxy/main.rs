@@ -13,6 +13,7 @@ mod event_streams;
 mod failover;
 mod figures;
 mod forwarding;
+mod fuzzing;
 mod idempotency;
 mod log_lines;
 mod long_work;

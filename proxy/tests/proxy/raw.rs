@@ -100,7 +100,7 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>) {
     let mut bytes = Vec::new();
     let mut answered = 0;
     loop {
-        let Some(mut request) = read_head(&mut stream, &mut bytes, &script).await else {
+        let Some(mut request) = read_head(&mut stream, &mut bytes, &script.garbage).await else {
             return;
         };
         if request.target == "/healthz" {
@@ -145,10 +145,11 @@ async fn linger(stream: TcpStream) {
     std::future::pending::<()>().await;
 }
 
-async fn read_head(
+/// Reads the head of a request; what no strict parser takes for one is noted as `garbage`.
+pub(crate) async fn read_head(
     stream: &mut TcpStream,
     bytes: &mut Vec<u8>,
-    script: &Script,
+    garbage: &Mutex<Vec<String>>,
 ) -> Option<Request> {
     loop {
         let mut fields = [httparse::EMPTY_HEADER; 200];
@@ -170,8 +171,8 @@ async fn read_head(
             }
             Ok(httparse::Status::Partial) => {}
             Err(_) => {
-                let garbage = String::from_utf8_lossy(bytes).into_owned();
-                script.garbage.lock().unwrap().push(garbage);
+                let odd = String::from_utf8_lossy(bytes).into_owned();
+                garbage.lock().unwrap().push(odd);
                 return None;
             }
         }
@@ -182,7 +183,7 @@ async fn read_head(
 }
 
 /// Reads a body by the fields of its request; both kinds of framing at once are garbage.
-async fn read_body(
+pub(crate) async fn read_body(
     stream: &mut TcpStream,
     bytes: &mut Vec<u8>,
     request: &Request,

@@ -1,11 +1,16 @@
 //! The table of `requests.cases`: bytes in, statuses out, and what the upstream may read of them.
+//! The other way round, `answers.cases` has what a server says and what a client may get of it.
 
+mod answers;
 mod cases;
+pub(crate) mod client;
+mod scripted;
 
 use std::fmt;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use self::cases::{Case, cases};
@@ -17,6 +22,8 @@ use crate::support::Proxy;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What is longer is not sent a byte at a time.
 const LONGEST_DRIP: usize = 2000;
+/// How many proxies share the cases.
+const LANES: usize = 4;
 
 /// Bytes both ways, plain or secure.
 trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -236,52 +243,60 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
         .position(|window| window == wanted)
 }
 
-async fn run_all(way: Way, proxy: &Proxy, origin: &RawOrigin, pair: Option<&Pair>) {
-    let cases = cases();
-    assert!(cases.len() >= 250, "the table has {} cases", cases.len());
+/// Runs every [`LANES`]th case from `lane` on; returns what is wrong.
+async fn run_lane(
+    lane: usize,
+    way: Way,
+    proxy: &Proxy,
+    origin: &RawOrigin,
+    pair: Option<&Pair>,
+) -> Vec<String> {
     let mut wrong = Vec::new();
-    for case in &cases {
+    for case in cases().iter().skip(lane).step_by(LANES) {
         if way != Way::ByteByByte || case.sent.len() <= LONGEST_DRIP {
             wrong.extend(run(case, way, proxy, origin, pair).await);
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} of {}:\n{}",
-        wrong.len(),
-        cases.len(),
-        wrong.join("\n")
-    );
+    wrong
 }
 
-async fn run_plain(way: Way) {
-    let origin = RawOrigin::start(Reply::Keep(FINE)).await;
-    let proxy = Proxy::at(&[origin.address], "", "").await;
-    run_all(way, &proxy, &origin, None).await;
+async fn run_all(way: Way) {
+    let all = cases().len();
+    assert!(all >= 400, "the table has {all} cases");
+    let mut lanes = JoinSet::new();
+    for lane in 0..LANES {
+        lanes.spawn(async move {
+            if way == Way::OverTls {
+                let secure = Secure::start(false).await;
+                run_lane(lane, way, &secure.proxy, &secure.origin, Some(&secure.pair)).await
+            } else {
+                let origin = RawOrigin::start(Reply::Keep(FINE)).await;
+                let proxy = Proxy::at(&[origin.address], "", "").await;
+                run_lane(lane, way, &proxy, &origin, None).await
+            }
+        });
+    }
+    let wrong = lanes.join_all().await.concat();
+    let count = wrong.len();
+    assert!(wrong.is_empty(), "{count} of {all}:\n{}", wrong.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_on_a_new_connection() {
-    run_plain(Way::NewConnection).await;
+    run_all(Way::NewConnection).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_behind_a_good_request() {
-    run_plain(Way::KeptConnection).await;
+    run_all(Way::KeptConnection).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_a_byte_at_a_time() {
-    run_plain(Way::ByteByByte).await;
+    run_all(Way::ByteByByte).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_over_tls() {
-    let Secure {
-        proxy,
-        origin,
-        pair,
-        ..
-    } = &Secure::start(false).await;
-    run_all(Way::OverTls, proxy, origin, Some(pair)).await;
+    run_all(Way::OverTls).await;
 }

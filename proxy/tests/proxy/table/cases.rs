@@ -19,15 +19,19 @@ pub(super) struct Case {
 
 /// Returns all cases, in the order of the file.
 pub(super) fn cases() -> Vec<Case> {
-    let lines = TABLE
+    blocks(TABLE).iter().map(|block| case(block)).collect()
+}
+
+/// Returns the cases of a table as they are written, without comments and headlines.
+pub(super) fn blocks(table: &str) -> Vec<String> {
+    let lines = table
         .lines()
         .filter(|line| !line.starts_with("# ") && *line != "#" && !line.starts_with("== "));
     let text = lines.collect::<Vec<_>>().join("\n");
     let blocks = text.split("\n\n").map(str::trim_start);
     blocks
-        .map(|block| block.trim_start_matches('\n'))
+        .map(|block| block.trim_start_matches('\n').to_owned())
         .filter(|block| !block.is_empty())
-        .map(case)
         .collect()
 }
 
@@ -85,7 +89,7 @@ fn shown(line: &str) -> String {
 }
 
 /// Undoes escapes and repetitions, which may stand in each other.
-fn unescape(text: &str) -> Vec<u8> {
+pub(super) fn unescape(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
