@@ -49,7 +49,10 @@ fn number(name: &str, otherwise: u64) -> u64 {
     text.map_or(otherwise, |text| text.parse().unwrap())
 }
 
-#[expect(clippy::disallowed_methods, reason = "no worker of a runtime waits for it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no worker of a runtime waits for it"
+)]
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
     let files = fs::read_dir(folder.join(target)).unwrap();

@@ -249,7 +249,10 @@ async fn no_path_leads_out_over_sockets() {
     let watch = Watch::outside(folder.path());
     let proxy = serve(folder.path()).await;
     let proxy = Arc::new(proxy);
-    let (count, seed) = (number("FUZZ_PATHS", OVER_SOCKETS), number("FUZZ_SEED", 1));
+    let (count, seed) = (
+        number("FUZZ_PATHS_OVER_SOCKETS", OVER_SOCKETS),
+        number("FUZZ_SEED", 1),
+    );
     let mut workers = JoinSet::new();
     for worker in 0..WORKERS {
         let random = fastrand::Rng::with_seed(seed * WORKERS + worker);
