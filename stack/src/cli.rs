@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use http::Uri;
 
+use crate::bench::options::{BenchOptions, OriginOptions};
 use crate::probe::authorization::Credentials;
 use crate::probe::scenario::tasks::Wanted;
 
@@ -71,6 +72,11 @@ pub enum Command {
     Down,
     /// Sends a steady stream of requests and accounts for every one of them
     Probe(ProbeOptions),
+    /// Measures what a request costs, beside nginx, haproxy, Caddy and Django where they are installed
+    Bench(BenchOptions),
+    /// The fixed backend of `bench`
+    #[command(hide = true)]
+    BenchOrigin(OriginOptions),
 }
 
 /// What `stack up` is told.

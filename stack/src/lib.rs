@@ -12,6 +12,7 @@
 //! - [`rollout`]: all API instances replaced in turn; [`admin`]: changes of the proxy
 //! - [`health`], [`ask`]: what the proxy says of its servers; one HTTP request
 //! - [`logs`]: the children's lines with a coloured name in front
+//! - [`bench`]: what a request costs, beside other programs, in the same run
 //! - [`probe`]: an open-loop stream of requests and the account of what became of each; beside
 //!   events, against the figures that they must keep
 //!
@@ -20,6 +21,7 @@
 pub mod admin;
 pub mod admin_password;
 pub mod ask;
+pub mod bench;
 mod check;
 pub mod cli;
 pub mod control;
@@ -39,7 +41,6 @@ pub mod supervisor;
 pub mod up;
 
 use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 
 use cli::{Cli, Command};
@@ -62,7 +63,9 @@ pub async fn run(cli: Cli) -> ExitCode {
     let dir = cli.dir;
     let outcome = match cli.command {
         Command::Up(options) => up::up(&dir, &options).await,
-        Command::Probe(options) => return probe_from_terminal(&dir, &options).await,
+        Command::Probe(options) => return judged(probe::from_terminal(&dir, &options).await),
+        Command::Bench(options) => return judged(bench::from_terminal(&options).await),
+        Command::BenchOrigin(options) => bench::origin::serve(&options.listen).await,
         Command::Status { json } => control::request(&dir, &Verb::Status { json }).await,
         Command::Stop { target } => control::request(&dir, &Verb::Stop { target }).await,
         Command::Start { target } => control::request(&dir, &Verb::Start { target }).await,
@@ -79,8 +82,9 @@ pub async fn run(cli: Cli) -> ExitCode {
     }
 }
 
-async fn probe_from_terminal(dir: &Path, options: &cli::ProbeOptions) -> ExitCode {
-    match probe::from_terminal(dir, options).await {
+/// The exit code of what ends well, badly, or not at all.
+fn judged(outcome: Result<bool, Fault>) -> ExitCode {
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(fault) => failed(&fault),

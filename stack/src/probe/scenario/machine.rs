@@ -4,7 +4,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Says by which command, on what day and on which machine.
 pub(super) async fn described(command: &str) -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let cpuinfo = tokio::fs::read_to_string("/proc/cpuinfo").await;
     let build = if cfg!(debug_assertions) {
@@ -14,15 +13,22 @@ pub(super) async fn described(command: &str) -> String {
     };
     format!(
         "Measured by `{command}` on {}, {cores} cores ({}), {build}. In brackets: what it may be.\n",
-        date(since.unwrap_or_default()),
+        today(),
         processor(&cpuinfo.unwrap_or_default())
     )
 }
 
-fn processor(cpuinfo: &str) -> &str {
+/// The name of the processor in `/proc/cpuinfo`.
+pub(crate) fn processor(cpuinfo: &str) -> &str {
     let line = cpuinfo.lines().find(|line| line.starts_with("model name"));
     let name = line.and_then(|line| line.split_once(':'));
     name.map_or("unknown", |(_, name)| name.trim())
+}
+
+/// The day of today, in UTC, as 2026-01-31.
+pub(crate) fn today() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    date(since.unwrap_or_default())
 }
 
 /// The day, in UTC, as 2026-01-31. (The civil calendar from days since 1970, by whole eras of 400 years.)

@@ -33,6 +33,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 pub use alone::alone;
 pub use event::{Lengths, on_stage};
+pub(crate) use machine::{processor, today};
 pub use measure::{Load, Run};
 pub use row::{Place, Row};
 pub use stage::{Deed, Stage};
@@ -53,7 +54,7 @@ pub(super) fn url(listen: SocketAddr) -> Uri {
 }
 
 /// Raises the number of open files of this process and those that it starts, as far as it must be.
-fn allow_connections(count: u32) -> Result<(), Fault> {
+pub(crate) fn allow_connections(count: u32) -> Result<(), Fault> {
     let need = u64::from(count) + OTHER_FILES;
     let failed = |error| Fault::new(format!("the limit of open files: {error}"));
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(failed)?;

@@ -1,0 +1,183 @@
+//! Memory: of an idle client connection, and of our proxy at rest, under load and after it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::figure::{Column, Curve, Figure, Goal, Line, OURS};
+use super::hop::work;
+use super::options::Row;
+use super::origin;
+use super::peer::Peer;
+use super::record::Record;
+use super::site::Site;
+use super::usage::memory as held;
+use crate::Fault;
+
+/// Idle connections.
+const CONNECTIONS: u32 = 8000;
+/// The share of them that must be answered.
+const ENOUGH: f64 = 0.95;
+/// How many are opened at a time.
+const AT_A_TIME: usize = 32;
+/// How long the answer on one of them may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Connections of the load while memory is looked at.
+const BUSY: u32 = 1000;
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long after the load it is looked at once more.
+const REST: Duration = Duration::from_secs(3);
+
+const KIB: f64 = 1024.0;
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// Raises the number of open files for all rows, as far as this user may.
+pub(super) fn allow_connections() {
+    // A row that needs more than there is says so itself.
+    let _ = crate::probe::scenario::allow_connections(45_000)
+        .or_else(|_| crate::probe::scenario::allow_connections(CONNECTIONS + 1000));
+}
+
+/// Measures the memory of an idle connection.
+pub(super) async fn idle(row: Row) -> Result<Record, Fault> {
+    let site = Site::open(0).await?;
+    let mut columns = Vec::new();
+    for peer in Peer::ALL {
+        if peer.find().is_none() {
+            continue;
+        }
+        let front = peer.start(&site).await?;
+        let pid = [front.running.pid()];
+        // What it makes for its first connections is none of the others' cost.
+        drop(open(front.listen, 64).await);
+        sleep(LOOK).await;
+        let before = held(&pid).await?;
+        let kept = open(front.listen, CONNECTIONS).await;
+        let count = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+        // On a busy machine a few are answered too late.
+        if f64::from(count) < f64::from(CONNECTIONS) * ENOUGH {
+            return Err(Fault::new(format!(
+                "{} answered on {count} of {CONNECTIONS} connections",
+                peer.name()
+            )));
+        }
+        sleep(LOOK).await;
+        let after = held(&pid).await?;
+        columns.push(Column {
+            who: peer.name().to_owned(),
+            rounds: vec![(after - before) / f64::from(count) / KIB],
+        });
+        drop(kept);
+        front.running.end().await;
+    }
+    let figure = Figure::new(row.name(), "KiB/connection", columns);
+    let mut record = Record::new(row);
+    record.figures = vec![figure.goal(Goal::AtMost(15.0))];
+    Ok(record)
+}
+
+/// Opens connections, asks once on each, and keeps those that were answered.
+async fn open(listen: SocketAddr, count: u32) -> Vec<TcpStream> {
+    let mut opening = JoinSet::new();
+    let mut kept = Vec::new();
+    for _ in 0..count {
+        if opening.len() >= AT_A_TIME
+            && let Some(Ok(Some(stream))) = opening.join_next().await
+        {
+            kept.push(stream);
+        }
+        opening.spawn(async move { timeout(PATIENCE, ask_once(listen)).await.ok().flatten() });
+    }
+    kept.extend(opening.join_all().await.into_iter().flatten());
+    kept
+}
+
+async fn ask_once(listen: SocketAddr) -> Option<TcpStream> {
+    let mut stream = TcpStream::connect(listen).await.ok()?;
+    let request = format!("GET / HTTP/1.1\r\nHost: {listen}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let body = "x".repeat(origin::length("/"));
+    let mut answer = Vec::new();
+    while !answer.ends_with(body.as_bytes()) {
+        if stream.read_buf(&mut answer).await.ok()? == 0 {
+            return None;
+        }
+    }
+    Some(stream)
+}
+
+/// Looks at our memory at rest, with many busy connections, and after them.
+pub(super) async fn memory(row: Row, seconds: u32) -> Result<Record, Fault> {
+    let site = Site::open(0).await?;
+    let front = Peer::Ours.start(&site).await?;
+    let pid = [front.running.pid()];
+    sleep(LOOK).await;
+    let rest = held(&pid).await? / MIB;
+    let mut load = work(Row::HopSmall, &front);
+    load.connections = BUSY;
+    let begin = Instant::now();
+    let looking = async {
+        let mut points = Vec::new();
+        loop {
+            sleep(LOOK).await;
+            let Ok(bytes) = held(&pid).await else {
+                return points;
+            };
+            points.push((begin.elapsed().as_secs_f64(), bytes / MIB));
+            if begin.elapsed() + LOOK > Duration::from_secs(seconds.into()) {
+                return points;
+            }
+        }
+    };
+    let (answered, points) = tokio::join!(load.run(site.folder(), seconds), looking);
+    answered?;
+    sleep(REST).await;
+    let after = held(&pid).await? / MIB;
+    front.running.end().await;
+    let busy: Vec<f64> = points.iter().map(|(_, mib)| *mib).collect();
+    let third = busy.len().div_ceil(3);
+    let (first, last) = (median(&busy[..third]), median(&busy[busy.len() - third..]));
+    let mut record = Record::new(row);
+    record.figures = vec![
+        Figure::ours("memory at rest", "MiB", rest),
+        Figure::new(
+            format!("memory, {BUSY} busy connections"),
+            "MiB",
+            vec![Column {
+                who: OURS.to_owned(),
+                rounds: busy,
+            }],
+        ),
+        Figure::ours("memory after the load", "MiB", after),
+        Figure::ours(
+            format!("memory, last third of {seconds} s against the first"),
+            "times",
+            last / first,
+        )
+        .goal(Goal::AtMost(1.1)),
+    ];
+    record.curves = vec![Curve {
+        name: "memory".to_owned(),
+        title: format!("Memory of the proxy with {BUSY} busy connections"),
+        x: "seconds".to_owned(),
+        y: "MiB".to_owned(),
+        lines: vec![Line {
+            who: OURS.to_owned(),
+            points,
+        }],
+    }];
+    Ok(record)
+}
+
+fn median(values: &[f64]) -> f64 {
+    let column = Column {
+        who: String::new(),
+        rounds: values.to_vec(),
+    };
+    column.median().unwrap_or_default()
+}
