@@ -29,6 +29,8 @@ pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub what: What,
+    /// Why.
+    pub cause: &'static str,
 }
 
 /// The server that an event is about.
@@ -52,6 +54,16 @@ pub enum By {
     File,
 }
 
+impl By {
+    /// The same as the cause of an event.
+    pub fn cause(self) -> &'static str {
+        match self {
+            Self::Admin => "changed by hand",
+            Self::File => "changed in the file",
+        }
+    }
+}
+
 /// What happened.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -63,19 +75,11 @@ pub enum What {
     /// A server gets requests.
     ServerUp(Place),
     /// A server gets none.
-    ServerOut {
-        /// Which one.
-        #[serde(flatten)]
-        place: Place,
-        /// Why.
-        cause: &'static str,
-    },
-    /// All servers of an upstream have said that something is away which they share.
+    ServerOut(Place),
+    /// All servers of an upstream have said that something is away which they share; it is the cause.
     UpstreamDegraded {
         /// The upstream.
         upstream: Arc<str>,
-        /// What is away.
-        cause: &'static str,
     },
     /// It is back, or nobody has asked for so long that nobody knows.
     UpstreamRecovered {
@@ -113,15 +117,11 @@ pub enum What {
     },
     /// The configuration was read again and is in force.
     Reloaded {
-        /// What made the proxy read it.
-        cause: &'static str,
         /// The tables that differ from before.
         changed: Vec<String>,
     },
     /// The configuration was read again and refused; the old one stays.
     ReloadRefused {
-        /// What made the proxy read it.
-        cause: &'static str,
         /// What is wrong, with file, line and key.
         faults: Vec<String>,
     },
@@ -136,7 +136,7 @@ impl What {
             Self::ServerFound(_) => "server-found",
             Self::ServerGone(_) => "server-gone",
             Self::ServerUp(_) => "server-up",
-            Self::ServerOut { .. } => "server-out",
+            Self::ServerOut(_) => "server-out",
             Self::UpstreamDegraded { .. } => "upstream-degraded",
             Self::UpstreamRecovered { .. } => "upstream-recovered",
             Self::ServerMode { .. } => "server-mode",
@@ -148,17 +148,17 @@ impl What {
         }
     }
 
-    fn log(&self) {
+    fn log(&self, cause: &str) {
         // What an operator should look at is a warning.
         let is_trouble = matches!(
             self,
-            Self::ServerOut { .. } | Self::UpstreamDegraded { .. } | Self::ReloadRefused { .. }
+            Self::ServerOut(_) | Self::UpstreamDegraded { .. } | Self::ReloadRefused { .. }
         );
         let detail = serde_json::to_string(self).unwrap_or_default();
         if is_trouble {
-            tracing::warn!(detail, "{}", self.name());
+            tracing::warn!(detail, cause, "{}", self.name());
         } else {
-            tracing::info!(detail, "{}", self.name());
+            tracing::info!(detail, cause, "{}", self.name());
         }
     }
 }
@@ -189,9 +189,9 @@ impl Default for Events {
 }
 
 impl Events {
-    /// Tells an event: to the log, to all subscribers, and to those who come later.
-    pub fn tell(&self, what: What) {
-        what.log();
+    /// Tells an event and why it came: to the log, to all subscribers, and to those who come later.
+    pub fn tell(&self, what: What, cause: &'static str) {
+        what.log(cause);
         self.tally.count(what.name());
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.last += 1;
@@ -199,6 +199,7 @@ impl Events {
             id: kept.last,
             time: timestamp(SystemTime::now()),
             what,
+            cause,
         });
         if kept.ring.len() == KEPT {
             kept.ring.pop_front();
@@ -237,7 +238,7 @@ mod tests {
     fn what_is_kept_is_bounded_and_in_order() {
         let events = Events::default();
         for number in 0..KEPT + 10 {
-            events.tell(method(number));
+            events.tell(method(number), By::Admin.cause());
         }
         let (kept, _) = events.since(0);
         let ids: Vec<u64> = kept.iter().map(|event| event.id).collect();
@@ -251,7 +252,7 @@ mod tests {
         let events = Events::default();
         let (_, mut receiver) = events.since(0);
         for number in 0..BEHIND + 3 {
-            events.tell(method(number));
+            events.tell(method(number), By::Admin.cause());
         }
         let missed = receiver.try_recv().unwrap_err();
         assert_eq!(missed, broadcast::error::TryRecvError::Lagged(3));
@@ -261,14 +262,12 @@ mod tests {
     #[test]
     fn an_event_is_flat_json() {
         let events = Events::default();
-        events.tell(What::ServerOut {
-            place: Place {
-                upstream: "music".into(),
-                server: "api:8000".to_owned(),
-                endpoint: "10.0.0.3:8000".into(),
-            },
-            cause: "silent",
-        });
+        let place = Place {
+            upstream: "music".into(),
+            server: "api:8000".to_owned(),
+            endpoint: "10.0.0.3:8000".into(),
+        };
+        events.tell(What::ServerOut(place), "silent");
         let json = serde_json::to_value(&*events.since(0).0[0]).unwrap();
         assert_eq!(json["event"], "server-out");
         assert_eq!(json["server"], "api:8000");

@@ -18,6 +18,10 @@ use crate::upstream::server::Server;
 use crate::upstream::tries::{Before, OpenTry};
 use crate::upstream::{Picked, Settings, Upstream};
 
+/// How soon a server must say that something shared is away for another one to be asked: one that
+/// waited for it before would have the client wait twice as long.
+const EARLY: Duration = Duration::from_millis(500);
+
 /// What [`crate::front`] knows of a request when it hands it over.
 #[derive(Debug, Clone)]
 pub struct Arrival {
@@ -201,7 +205,6 @@ impl Exchange {
     }
 
     /// Decides what becomes of the request after a failed try, and pays for a further one.
-    ///
     pub fn decide(
         &mut self,
         failure: retry::Failure,
@@ -220,8 +223,9 @@ impl Exchange {
             answered: request.answered,
             tries: self.sent_tries + u32::from(failure != retry::Failure::NotConnected),
             another: match failure {
-                retry::Failure::NotConnected => upstream.has_another_to_wait_for(&tried),
-                _ => upstream.has_another(&tried),
+                // There is an answer at hand, which is better than to wait for a place.
+                retry::Failure::Unavailable => upstream.has_another(&tried),
+                _ => upstream.has_another_to_wait_for(&tried),
             },
             expired: self
                 .sent
@@ -241,6 +245,27 @@ impl Exchange {
 }
 
 impl Exchange {
+    /// Whether a request whose server says that something is away which all share goes on to one
+    /// that has not just said the same: once, and not while all have.
+    pub fn may_ask_another(&mut self, request: RequestFacts, now: Instant) -> bool {
+        let Some(upstream) = self.upstream.clone() else {
+            return false;
+        };
+        let took = self.current.as_ref().map(|current| current.age(now));
+        let came_late = took.is_some_and(|took| took > EARLY);
+        if self.asked_another || came_late || upstream.is_degraded() {
+            return false;
+        }
+        let tried = self.tried.len();
+        self.tried.extend(upstream.who_says_away(now));
+        let decision = self.decide(retry::Failure::Unavailable, request, now);
+        self.asked_another = decision == retry::Decision::AnotherServer;
+        if !self.asked_another {
+            self.tried.truncate(tried);
+        }
+        self.asked_another
+    }
+
     /// Ends the current try after its failure and says where the next one goes.
     pub fn settle(
         &mut self,

@@ -105,28 +105,9 @@ pub(super) fn may_move_on(session: &Session, exchange: &mut Exchange, now: Insta
     exchange.decide(retry::Failure::Unavailable, facts(session), now) == Decision::AnotherServer
 }
 
-/// How soon a server must say that something shared is away for another one to be asked: one that
-/// waited for it before would have the client wait twice as long.
-const EARLY: Duration = Duration::from_millis(500);
-
-/// Whether a request whose server says that something is away which all share goes on to one that
-/// has not just said the same: once, and not while all have.
+/// Whether a request whose server says that something is away which all share goes on elsewhere.
 pub(super) fn may_ask_another(session: &Session, exchange: &mut Exchange, now: Instant) -> bool {
-    let Some(upstream) = exchange.upstream.clone() else {
-        return false;
-    };
-    let took = exchange.current.as_ref().map(|current| current.age(now));
-    let came_late = took.is_some_and(|took| took > EARLY);
-    if exchange.asked_another || came_late || upstream.is_degraded() {
-        return false;
-    }
-    let tried = exchange.tried.len();
-    exchange.tried.extend(upstream.who_says_away(now));
-    exchange.asked_another = may_move_on(session, exchange, now);
-    if !exchange.asked_another {
-        exchange.tried.truncate(tried);
-    }
-    exchange.asked_another
+    exchange.may_ask_another(facts(session), now)
 }
 
 fn failure_of_try(

@@ -126,15 +126,15 @@ impl Reloading {
                     return Ok(changed);
                 }
                 self.adopt(config, live).await;
-                self.events.tell(What::Reloaded {
-                    cause,
+                let reloaded = What::Reloaded {
                     changed: changed.clone(),
-                });
+                };
+                self.events.tell(reloaded, cause);
                 Ok(changed)
             }
             Err(refused) => {
                 let faults = refused.faults().iter().map(ToString::to_string).collect();
-                self.events.tell(What::ReloadRefused { cause, faults });
+                self.events.tell(What::ReloadRefused { faults }, cause);
                 Err(refused)
             }
         }

@@ -117,7 +117,7 @@ pub async fn run<S: Future<Output = ()>>(
     let stop = async move {
         orders.stop.await;
         drop(reloading);
-        events.tell(What::Stopping);
+        events.tell(What::Stopping, "asked to stop");
     };
     accept::until_stopped(ports, front, &slots, &drain, stop).await
 }

@@ -44,19 +44,39 @@ fn write(text: &mut String, plan: &Plan, outcome: &Outcome) -> std::fmt::Result 
             sparks(&columns, outcome, length)
         )?;
     }
-    if outcome.turns.iter().any(|turn| !turn.at.is_zero()) {
+    let changes = changes(plan, outcome);
+    if !changes.is_empty() {
         writeln!(text)?;
     }
-    for turn in outcome.turns.iter().filter(|turn| !turn.at.is_zero()) {
-        let at = turn.at.as_secs_f64();
-        let what = if turn.up {
-            "up".to_owned()
-        } else {
-            format!("out: {}", turn.cause)
-        };
-        writeln!(text, "{at:6.2}s {} is {what}", name(turn.server))?;
+    for (at, what) in changes {
+        writeln!(text, "{:6.2}s {what}", at.as_secs_f64())?;
     }
     summary(text, outcome)
+}
+
+/// What changed after the beginning, by time.
+fn changes(plan: &Plan, outcome: &Outcome) -> Vec<(Duration, String)> {
+    let turns = outcome.turns.iter().map(|turn| {
+        let name = &plan.servers[turn.server].name;
+        let what = if turn.up {
+            format!("{name} is up")
+        } else {
+            format!("{name} is out: {}", turn.cause)
+        };
+        (turn.at, what)
+    });
+    let degraded = outcome.degraded.iter().map(|&(at, is_degraded)| {
+        let what = if is_degraded {
+            "degraded: all say that the database is away; nobody is asked twice"
+        } else {
+            "no longer degraded"
+        };
+        (at, what.to_owned())
+    });
+    let mut changes: Vec<_> = turns.chain(degraded).collect();
+    changes.retain(|(at, _)| !at.is_zero());
+    changes.sort_by_key(|&(at, _)| at);
+    changes
 }
 
 fn shares(text: &mut String, plan: &Plan, outcome: &Outcome) -> std::fmt::Result {
@@ -130,6 +150,17 @@ fn summary(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
         text,
         "\n{sent} sent, {well} answered, {refused} refused with 503, {errors} errors passed on"
     )?;
+    if outcome.waited > 0 {
+        let Outcome {
+            waited,
+            most_waiting,
+            ..
+        } = outcome;
+        writeln!(
+            text,
+            "{waited} waited for a place, at most {most_waiting} at a time"
+        )?;
+    }
     writeln!(
         text,
         "lost: {} reads, {} writes; writes doubled: {}, ghosts: {}",

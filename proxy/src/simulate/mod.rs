@@ -5,7 +5,7 @@
 //! [`crate::upstream::silence`] judge, [`Exchange`](crate::gateway::exchange::Exchange) decides
 //! what becomes of a failed try. Only the servers are made up (`server`), and so is the clock:
 //! `world` carries events from one moment to the next, `sending` is the way of a request,
-//! `watching` the watch over the servers. What happened is counted in [`outcome`],
+//! `waiting` the line before full servers, `watching` the watch over them. What happened is counted in [`outcome`],
 //! held against the laws of each method in [`laws`], and drawn by [`draw`].
 
 mod draw;
@@ -15,6 +15,7 @@ pub mod outcome;
 pub mod plan;
 mod sending;
 mod server;
+mod waiting;
 mod watching;
 mod world;
 

@@ -29,6 +29,13 @@ pub struct Outcome {
     pub order: Vec<usize>,
     /// What became of the servers, by time.
     pub turns: Vec<Turn>,
+    /// When the upstream became degraded, all servers having said that their database is away, and
+    /// when it no longer was.
+    pub degraded: Vec<(Duration, bool)>,
+    /// Requests that waited for a place.
+    pub waited: u64,
+    /// The most that waited at a time.
+    pub most_waiting: usize,
     /// Laws of the method that were broken, the first few.
     pub breaches: Vec<String>,
     /// How many were broken.

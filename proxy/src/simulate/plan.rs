@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::balance::Method;
 use crate::config::duration;
+use crate::upstream::QueueSettings;
 
 /// What is to be simulated.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Plan {
     pub sticky: bool,
     /// How long a server that came up takes to its whole weight.
     pub slow_start: Duration,
+    /// Where requests wait when every server has as many as it may.
+    pub queue: QueueSettings,
     /// The servers.
     pub servers: Vec<Server>,
     /// Requests per second, evenly spaced.
@@ -37,6 +40,7 @@ impl Default for Plan {
             method: Method::RoundRobin,
             sticky: false,
             slow_start: Duration::ZERO,
+            queue: QueueSettings::default(),
             servers: vec![Server::new("a", 4), Server::new("b", 6)],
             rate: 100.0,
             length: Duration::from_secs(10),
@@ -95,6 +99,11 @@ impl FromStr for Server {
                 "expected a name of up to 20 letters and digits, got {name:?}"
             ));
         }
+        if name == "all" {
+            return Err(
+                "no server can be called \"all\": an event for all of them means that".into(),
+            );
+        }
         let mut server = Self::new(name, weight);
         for word in words {
             let (key, value) = word.split_once('=').unwrap_or((word, ""));
@@ -103,13 +112,16 @@ impl FromStr for Server {
                     server.backup = true;
                     Some(())
                 }
-                ("max", _) => number(value, 1_000_000).map(|most| server.max_connections = most),
-                ("slots", _) => number(value, 1_000_000).map(|slots| server.slots = slots),
+                ("max", _) => some(value).map(|most| server.max_connections = most),
+                ("slots", _) => some(value).map(|slots| server.slots = slots),
                 ("latency", _) => duration(value).map(|latency| server.latency = latency),
                 _ => None,
             };
             set.ok_or_else(|| {
-                format!("expected latency=20ms, slots=32, max=32 or backup, got {word:?}")
+                format!(
+                    "expected latency=20ms, slots=32, max=32 (both from 1 to 1000000; without them \
+                     there is no limit) or backup, got {word:?}"
+                )
             })?;
         }
         Ok(server)
@@ -127,6 +139,9 @@ pub struct Happening {
     pub what: What,
 }
 
+/// How long a server takes to say that its database refuses connections.
+const AT_ONCE: Duration = Duration::from_millis(1);
+
 /// What can happen to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
@@ -142,8 +157,8 @@ pub enum What {
     Slows(Duration),
     /// It answers with 500.
     Fails,
-    /// It answers with 503 at once, and says that the database is away.
-    LosesDatabase,
+    /// It answers with 503 after this time, and says that the database is away.
+    LosesDatabase(Duration),
     /// It says that it is stopping, and finishes what it has.
     Drains,
     /// Its weight is changed.
@@ -175,7 +190,8 @@ impl FromStr for What {
             ("pauses", "") => Some(Self::Pauses),
             ("resumes", "") => Some(Self::Resumes),
             ("fails", "") => Some(Self::Fails),
-            ("loses-database", "") => Some(Self::LosesDatabase),
+            ("loses-database", "") => Some(Self::LosesDatabase(AT_ONCE)),
+            ("loses-database", _) => duration(value).map(Self::LosesDatabase),
             ("drains", "") => Some(Self::Drains),
             ("slows", _) => duration(value).map(Self::Slows),
             ("weighs", _) => number(value, 1000).map(Self::Weighs),
@@ -183,11 +199,16 @@ impl FromStr for What {
         };
         what.ok_or_else(|| {
             format!(
-                "expected dies, returns, pauses, resumes, slows=2s, fails, loses-database, drains \
-                 or weighs=8, got {text:?}"
+                "expected dies, returns, pauses, resumes, slows=2s, fails, loses-database, \
+                 loses-database=1500ms, drains or weighs=8, got {text:?}"
             )
         })
     }
+}
+
+/// A number of things of which there is at least one.
+fn some(text: &str) -> Option<u32> {
+    number(text, 1_000_000).filter(|&number| number > 0)
 }
 
 fn number(text: &str, most: u32) -> Option<u32> {
@@ -212,6 +233,9 @@ mod tests {
             "a b",
             "a,latency",
             "a,slots=-1",
+            "a,slots=0",
+            "a,max=0",
+            "all:1",
             "a,backup=1",
             "a,x=1",
         ] {
@@ -235,6 +259,7 @@ mod tests {
             "3s:a:explodes",
             "3s:a:slows",
             "3s:a:dies=1",
+            "3s:a:loses-database=2",
         ] {
             assert!(wrong.parse::<Happening>().is_err(), "{wrong}");
         }

@@ -6,20 +6,29 @@ use std::time::Duration;
 
 use super::server::{Answer, Job};
 use super::world::{Event, FIRST, World};
-use crate::balance::{Method, Wish, hashing};
+use crate::balance::{Method, NoPick, Wish, hashing};
 use crate::gateway::exchange::{Exchange, RequestFacts};
 use crate::retry::{Decision, Failure};
 use crate::upstream::health::Cause;
+use crate::upstream::{Picked, Placing, Ticket};
 
 /// How many of the first picks are kept in order.
 const KEPT: usize = 60;
 
+/// Every request here can be sent again as long as its client has no answer.
+const UNANSWERED: RequestFacts = RequestFacts {
+    replayable: true,
+    answered: false,
+};
+
 /// A request that is under way.
 pub(super) struct Request {
     pub(super) exchange: Exchange,
-    serial: u64,
+    pub(super) serial: u64,
     write: bool,
-    client: usize,
+    pub(super) client: usize,
+    /// Its place in line, and until when it waits there.
+    pub(super) waits: Option<(Ticket, Duration)>,
     arrived: Duration,
     /// How often it was carried out.
     carried_out: u32,
@@ -57,6 +66,7 @@ impl World<'_> {
             serial: self.serial,
             write,
             client,
+            waits: None,
             arrived: self.now,
             carried_out: 0,
         });
@@ -66,39 +76,64 @@ impl World<'_> {
         self.send(key);
     }
 
-    /// Sends a request to one server after the other, until one takes it or it has to give up.
+    /// Sends a request to one server after the other, until one takes it, it has to wait for a
+    /// place, or it has to give up.
     pub(super) fn send(&mut self, key: usize) {
         loop {
             let now = self.instant();
             let request = &mut self.requests[key];
-            let exchange = &mut request.exchange;
+            let exchange = &request.exchange;
             self.laws.before(&self.servers, &exchange.tried);
-            let picked = self.upstream.pick(exchange.wish, &exchange.tried, now);
-            let found = picked.as_ref().map(|p| self.index[&p.server.identity()]);
-            let found = found.map_err(|&nobody| nobody);
-            self.laws.after(found, request.client, &mut self.outcome);
-            let (Ok(picked), Ok(index)) = (picked, found) else {
-                return self.end(key, End::Refused);
-            };
-            let again = !exchange.tried.is_empty();
-            exchange.begin_try(picked, now);
-            if self.simulated[index].accepts() {
-                exchange.passed_on(true, true, now);
-                let job = self.simulated[index].job(key, request.serial);
-                self.note_sent(index, again);
-                if let Some(takes) = self.simulated[index].take(job, &mut self.dice) {
-                    self.schedule(self.now + takes, Event::Done(index, job));
+            let is_first = self.upstream.waiting() == 0;
+            match self.upstream.ask(exchange.wish, &exchange.tried, now) {
+                Placing::Settled(Err(NoPick::Full)) if !is_first => {
+                    return self.end(key, End::Refused);
                 }
-                return;
-            }
-            self.note_sent(index, again);
-            self.upstream
-                .take_out(&self.servers[index], Cause::NotConnected, now);
-            self.note_turn(index);
-            if !self.fail(key, Failure::NotConnected) {
-                return;
+                Placing::Settled(settled) => {
+                    if !self.placed(key, settled) {
+                        return;
+                    }
+                }
+                Placing::Waits(ticket) => {
+                    if is_first {
+                        let (full, client) = (Err(NoPick::Full), request.client);
+                        self.laws.after(full, client, &mut self.outcome);
+                    }
+                    return self.wait(key, ticket);
+                }
             }
         }
+    }
+
+    /// Sends a request to the server that it was given; returns whether it is to go on to another.
+    pub(super) fn placed(&mut self, key: usize, settled: Result<Picked, NoPick>) -> bool {
+        let now = self.instant();
+        let request = &mut self.requests[key];
+        let found = settled
+            .as_ref()
+            .map(|picked| self.index[&picked.server.identity()]);
+        let found = found.map_err(|&nobody| nobody);
+        self.laws.after(found, request.client, &mut self.outcome);
+        let (Ok(picked), Ok(index)) = (settled, found) else {
+            self.end(key, End::Refused);
+            return false;
+        };
+        let again = !request.exchange.tried.is_empty();
+        request.exchange.begin_try(picked, now);
+        self.note_sent(index, again);
+        if self.simulated[index].accepts() {
+            let request = &mut self.requests[key];
+            request.exchange.passed_on(true, true, now);
+            let job = self.simulated[index].job(key, request.serial);
+            if let Some(takes) = self.simulated[index].take(job, &mut self.dice) {
+                self.schedule(self.now + takes, Event::Done(index, job));
+            }
+            return false;
+        }
+        self.upstream
+            .take_out(&self.servers[index], Cause::NotConnected, now);
+        self.note_turn(index);
+        self.fail(key, Failure::NotConnected)
     }
 
     fn note_sent(&mut self, index: usize, again: bool) {
@@ -124,11 +159,7 @@ impl World<'_> {
     pub(super) fn fail(&mut self, key: usize, failure: Failure) -> bool {
         let now = self.instant();
         let request = &mut self.requests[key];
-        let facts = RequestFacts {
-            replayable: true,
-            answered: false,
-        };
-        let decision = request.exchange.decide(failure, facts, now);
+        let decision = request.exchange.decide(failure, UNANSWERED, now);
         self.settle(key, failure, decision);
         if decision == Decision::GiveUp {
             // Nobody could be reached, so nothing was sent: the proxy says 503 at once.
@@ -225,13 +256,25 @@ impl World<'_> {
             }
         }
         server.heard().set(now);
+        let is_away = answer == Answer::DatabaseAway;
+        if is_away {
+            self.upstream.said_away(&server, now);
+        } else {
+            self.upstream.said_nothing_of_it(now);
+        }
+        self.note_degraded();
         self.upstream
             .answered(&server, answer == Answer::ServerError, now);
         if self.simulated[index].drains {
             self.upstream.take_out(&server, Cause::Draining, now);
         }
         self.note_turn(index);
-        let client = self.requests[key].client;
+        let request = &mut self.requests[key];
+        if is_away && request.exchange.may_ask_another(UNANSWERED, now) {
+            self.settle(key, Failure::Unavailable, Decision::AnotherServer);
+            return self.send(key);
+        }
+        let client = request.client;
         let had = self.cookies[client].filter(|&had| self.upstream.is_up(had));
         if self.plan.sticky && had.is_none() {
             self.cookies[client] = Some(server.identity());

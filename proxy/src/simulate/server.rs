@@ -47,6 +47,8 @@ pub(super) struct Simulated {
     lives: u32,
     extra: Duration,
     answer: Answer,
+    /// How long it takes to say that its database is away.
+    away_takes: Duration,
     pub(super) drains: bool,
     busy: usize,
     waiting: VecDeque<Job>,
@@ -68,6 +70,7 @@ impl Simulated {
             lives: 0,
             extra: Duration::ZERO,
             answer: Answer::Well,
+            away_takes: Duration::ZERO,
             drains: false,
             busy: 0,
             waiting: VecDeque::new(),
@@ -126,7 +129,8 @@ impl Simulated {
     fn takes(&self, dice: &mut Rng) -> Duration {
         match self.answer {
             Answer::Well => self.latency.mul_f64(0.8 + 0.4 * dice.f64()) + self.extra,
-            Answer::ServerError | Answer::DatabaseAway => CHECK_TAKES,
+            Answer::ServerError => CHECK_TAKES,
+            Answer::DatabaseAway => self.away_takes,
         }
     }
 
@@ -166,7 +170,9 @@ impl Simulated {
             }
             What::Slows(extra) => self.extra = extra,
             What::Fails => self.answer = Answer::ServerError,
-            What::LosesDatabase => self.answer = Answer::DatabaseAway,
+            What::LosesDatabase(takes) => {
+                (self.answer, self.away_takes) = (Answer::DatabaseAway, takes);
+            }
             What::Drains => self.drains = true,
             What::Pauses | What::Resumes | What::Weighs(_) => {}
         }

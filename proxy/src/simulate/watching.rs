@@ -45,6 +45,8 @@ impl World<'_> {
     pub(super) fn look(&mut self) {
         self.schedule(self.now + silence::EVERY, Event::Look);
         let now = self.instant();
+        self.upstream.forget_words(now);
+        self.note_degraded();
         for index in 0..self.servers.len() {
             let server = &self.servers[index];
             if server.in_flight() > 0 {
@@ -110,6 +112,16 @@ impl World<'_> {
         }
         if died {
             self.ask_at_once(index);
+        }
+    }
+
+    /// Notes whether the upstream has become degraded, or no longer is.
+    pub(super) fn note_degraded(&mut self) {
+        let is_degraded = self.upstream.is_degraded();
+        let was = self.outcome.degraded.last();
+        if is_degraded != was.is_some_and(|&(_, was)| was) {
+            let at = self.now.saturating_sub(FIRST);
+            self.outcome.degraded.push((at, is_degraded));
         }
     }
 

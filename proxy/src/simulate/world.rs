@@ -32,6 +32,8 @@ const LAST: Duration = Duration::from_secs(60);
 pub(super) enum Event {
     Arrive,
     Done(usize, Job),
+    /// A request has waited for a place as long as it may.
+    Impatient(usize, u64),
     Check(usize),
     Checked(usize, Probe, Duration, Urgent),
     Look,
@@ -76,6 +78,8 @@ pub(super) struct World<'p> {
     pub(super) index: HashMap<u64, usize>,
     pub(super) simulated: Vec<Simulated>,
     pub(super) requests: Slab<Request>,
+    /// The requests that wait for a place, in line.
+    pub(super) waiting: Vec<usize>,
     pub(super) serial: u64,
     /// Writes that have ended for the client: whether well, and how often they were carried out.
     pub(super) ended: HashMap<u64, (End, u32)>,
@@ -103,6 +107,7 @@ pub fn run(plan: &Plan, begin: Instant) -> Outcome {
             break;
         }
         world.handle(due.event, sending);
+        world.let_in();
     }
     world.outcome
 }
@@ -112,7 +117,7 @@ impl<'p> World<'p> {
         let settings = settings(plan);
         let upstream = Arc::new(Upstream::new(settings, Arc::default(), begin));
         let settings = upstream.settings();
-        let servers: Vec<Arc<Server>> = settings
+        let servers = settings
             .servers
             .iter()
             .zip(&plan.servers)
@@ -120,9 +125,9 @@ impl<'p> World<'p> {
                 let endpoint = Endpoint::Unix(format!("/{}", named.name).into());
                 Server::new(server, endpoint, &settings.timeouts, begin).ok()
             })
-            .map(Arc::new)
             .collect();
-        upstream.stand_in(servers.clone(), plan.seed);
+        upstream.stand_in(servers, plan.seed);
+        let servers = upstream.servers().to_vec();
         let live = Live {
             routes: Table::new([]),
             unrouted: RouteFigures::new(""),
@@ -149,6 +154,7 @@ impl<'p> World<'p> {
             index: index.map(|(at, server)| (server.identity(), at)).collect(),
             simulated: plan.servers.iter().map(Simulated::new).collect(),
             requests: Slab::new(),
+            waiting: Vec::new(),
             serial: 0,
             ended: HashMap::new(),
             cookies: vec![None; usize::try_from(plan.clients).unwrap_or(1).max(1)],
@@ -180,6 +186,7 @@ impl<'p> World<'p> {
             Event::Arrive if sending => self.arrive(),
             Event::Arrive => {}
             Event::Done(index, job) => self.done(index, job),
+            Event::Impatient(key, serial) => self.lose_patience(key, serial),
             Event::Check(index) => {
                 let limit = self.settings.health.timeout;
                 self.ask(index, limit, false);
@@ -216,6 +223,7 @@ fn settings(plan: &Plan) -> Settings {
         method: plan.method.clone(),
         sticky: plan.sticky.then(|| "lb".into()),
         slow_start: plan.slow_start,
+        queue: plan.queue,
         servers: plan.servers.iter().map(server).collect(),
         ..Settings::named("simulated")
     }

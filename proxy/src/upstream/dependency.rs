@@ -20,6 +20,11 @@ const QUIET: Duration = Duration::from_secs(1);
 /// When nobody has asked for so long, nobody knows any more.
 const FORGOTTEN: Duration = Duration::from_secs(30);
 
+/// Why it is over.
+const ANSWERED: &str = "answered, and nobody says so any more";
+/// Why it is taken to be over.
+const UNKNOWN: &str = "nobody has asked for 30 s";
+
 /// Whether an upstream is degraded, and since when. Pure: `now` is an argument.
 #[derive(Debug, Default)]
 struct Degraded {
@@ -72,20 +77,20 @@ impl Upstream {
         let servers = self.servers();
         let mut up = servers.iter().filter(|s| s.fitness() == Fitness::Up);
         let all = up.all(|server| says_away(server, now));
-        self.settle(|degraded| degraded.said(all, now));
+        self.settle("database", |degraded| degraded.said(all, now));
     }
 
     /// Takes in an answer of one of its servers that does not say so.
     pub fn said_nothing_of_it(&self, now: Instant) {
         if self.is_degraded() {
-            self.settle(|degraded| degraded.answered(now));
+            self.settle(ANSWERED, |degraded| degraded.answered(now));
         }
     }
 
     /// Lets time pass.
-    pub(super) fn forget_words(&self, now: Instant) {
+    pub fn forget_words(&self, now: Instant) {
         if self.is_degraded() {
-            self.settle(|degraded| degraded.tick(now));
+            self.settle(UNKNOWN, |degraded| degraded.tick(now));
         }
     }
 
@@ -106,12 +111,12 @@ impl Upstream {
         say.cloned().collect()
     }
 
-    fn settle(&self, change: impl FnOnce(&mut Degraded) -> bool) {
+    fn settle(&self, cause: &'static str, change: impl FnOnce(&mut Degraded) -> bool) {
         let mut degraded = lock(&self.dependency.degraded);
         if change(&mut degraded) {
             let is_away = degraded.since.is_some();
             self.dependency.is_away.store(is_away, Ordering::Release);
-            self.report_degraded(is_away);
+            self.report_degraded(is_away, cause);
         }
     }
 }

@@ -57,6 +57,23 @@ pub(super) async fn follow(upstream: Arc<Upstream>, address: Address, resolve: D
     }
 }
 
+/// Why a server joins that a look-up of this address found, for the event.
+pub(super) fn why_found(address: &Address) -> &'static str {
+    match address {
+        _ if is_fixed(address) => "named in the file",
+        Address::SocketFolder(_) => "its socket has appeared",
+        Address::Host { .. } | Address::Socket(_) => "its name resolves to it",
+    }
+}
+
+/// Why a server leaves that a look-up of this address no longer found.
+pub(super) fn why_gone(address: &Address) -> &'static str {
+    match address {
+        Address::SocketFolder(_) => "its socket is gone",
+        Address::Host { .. } | Address::Socket(_) => "its name no longer resolves to it",
+    }
+}
+
 fn is_fixed(address: &Address) -> bool {
     match address {
         Address::Host { host, .. } => host.parse::<IpAddr>().is_ok(),

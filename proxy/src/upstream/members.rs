@@ -21,6 +21,11 @@ use by_hand::Change;
 
 /// How long servers that leave stay while none of those that replace them is up.
 const REPLACED_WITHIN: Duration = Duration::from_secs(2);
+/// Why a server leaves that the file names no longer.
+const TAKEN_OUT: &str = "taken out of the file";
+/// Why the servers of an upstream leave that no route knows any more.
+const CLOSED: &str = "its upstream is no longer in use";
+
 /// How often their replacement is looked for.
 const REPLACED_EVERY: Duration = Duration::from_millis(10);
 
@@ -157,7 +162,7 @@ impl Upstream {
     fn see_off(self: &Arc<Self>, members: &mut Members, gone: Vec<Arc<Server>>) {
         if members.has_healthy() || !gone.iter().any(|server| is_healthy(server)) {
             for server in gone {
-                self.leave(members, server);
+                self.leave(members, server, TAKEN_OUT);
             }
             return;
         }
@@ -170,7 +175,7 @@ impl Upstream {
             }
             let mut members = lock(&upstream.members);
             for server in std::mem::take(&mut members.replaced) {
-                upstream.leave(&mut members, server);
+                upstream.leave(&mut members, server, TAKEN_OUT);
             }
             upstream.publish(&members);
         });
@@ -185,8 +190,8 @@ impl Upstream {
         // Requests that came to it before may still pick them.
         for server in servers.chain(replaced) {
             server.end_checks();
-            self.events
-                .tell(What::ServerGone(self.whereabouts(&server)));
+            let gone = What::ServerGone(self.whereabouts(&server));
+            self.events.tell(gone, CLOSED);
         }
         members.closed = true;
     }
@@ -246,7 +251,7 @@ impl Upstream {
             })
             .collect();
         for server in gone {
-            self.leave(&mut members, server);
+            self.leave(&mut members, server, discovery::why_gone(address));
         }
         self.publish(&members);
     }
@@ -267,8 +272,9 @@ impl Upstream {
                 }
                 server.set_weight(group.weight);
                 server.set_mode(group.mode, now);
-                self.events
-                    .tell(What::ServerFound(self.whereabouts(&server)));
+                let found = What::ServerFound(self.whereabouts(&server));
+                let cause = discovery::why_found(&group.configured.address);
+                self.events.tell(found, cause);
                 tokio::spawn(probe::rounds(Arc::clone(self), Arc::clone(&server)));
                 Some(server)
             }
@@ -279,10 +285,10 @@ impl Upstream {
         }
     }
 
-    fn leave(&self, members: &mut Members, server: Arc<Server>) {
+    fn leave(&self, members: &mut Members, server: Arc<Server>, cause: &'static str) {
         server.retire();
-        self.events
-            .tell(What::ServerGone(self.whereabouts(&server)));
+        let gone = What::ServerGone(self.whereabouts(&server));
+        self.events.tell(gone, cause);
         members.leaving.push(server);
     }
 

@@ -36,6 +36,7 @@ use members::Members;
 pub use members::by_hand::Change;
 pub use pick::{Explained, Picked};
 use queue::Queue;
+pub use queue::{Placing, Ticket};
 use server::Server;
 pub use settings::{
     Address, EjectSettings, HealthSettings, QueueSettings, ServerSettings, Settings, Timeouts,
@@ -44,6 +45,11 @@ use tls::Distrust;
 pub use tls::{Authorities, ServerName, Tls};
 use trial::Trials;
 use tries::Before;
+
+/// Why a server is up again.
+const PASSED: &str = "health check passed";
+/// Why one is that had been ejected.
+const EJECTION_OVER: &str = "its ejection is over";
 
 /// A set of servers that answer the same requests.
 #[derive(Debug)]
@@ -104,8 +110,10 @@ impl Upstream {
 
     /// Puts servers in place that nobody looks for and nobody checks, and draws with this seed: for
     /// a simulation.
-    pub fn stand_in(&self, servers: Vec<Arc<Server>>, seed: u64) {
+    pub fn stand_in(&self, servers: Vec<Server>, seed: u64) {
         *lock(&self.balancer) = Balancer::new(seed);
+        let joined = |server: Server| Arc::new(server.waited_for_in(Arc::clone(&self.queue)));
+        let servers = servers.into_iter().map(joined).collect();
         self.servers.store(Arc::new(servers));
     }
 
@@ -135,7 +143,7 @@ impl Upstream {
     /// Takes a server out because of a hard fact.
     pub fn take_out(&self, server: &Server, cause: Cause, now: Instant) {
         if server.with_health(|health| health.out(cause, now)) {
-            self.report(server);
+            self.report(server, PASSED);
         }
     }
 
@@ -169,7 +177,7 @@ impl Upstream {
         if earned && self.may_eject_one_more() {
             server.with_health(|health| health.eject(eject, now));
             server.figures().ejections.fetch_add(1, Ordering::Relaxed);
-            self.report(server);
+            self.report(server, PASSED);
         }
     }
 
@@ -179,10 +187,10 @@ impl Upstream {
             server.answered_probe().set(now);
         }
         let checks = &self.settings.load().health;
-        let changed =
-            server.with_health(|health| health.tick(now) | health.probed(result, checks, now));
-        if changed {
-            self.report(server);
+        let (is_over, changed) =
+            server.with_health(|health| (health.tick(now), health.probed(result, checks, now)));
+        if is_over || changed {
+            self.report(server, if is_over { EJECTION_OVER } else { PASSED });
         }
     }
 
@@ -193,31 +201,26 @@ impl Upstream {
         (ejected + 1) as f64 <= self.settings.load().eject.at_most * servers.len() as f64
     }
 
-    /// Tells that the upstream as a whole has become degraded, or no longer is.
-    fn report_degraded(&self, is_degraded: bool) {
+    /// Tells that the upstream as a whole has become degraded, or for what `cause` no longer is.
+    fn report_degraded(&self, is_degraded: bool, cause: &'static str) {
         let upstream = Arc::clone(&self.name);
-        self.events.tell(if is_degraded {
-            What::UpstreamDegraded {
-                upstream,
-                cause: "database",
-            }
+        let what = if is_degraded {
+            What::UpstreamDegraded { upstream }
         } else {
             What::UpstreamRecovered { upstream }
-        });
+        };
+        self.events.tell(what, cause);
     }
 
-    fn report(&self, server: &Server) {
+    /// Tells that a server has gone out, or for what `cause` it is up again.
+    fn report(&self, server: &Server, up: &'static str) {
         // Who waits for a place may find one now, or learn that there is none to wait for.
         self.queue.wake();
         let place = self.whereabouts(server);
-        self.events
-            .tell(match server.with_health(|health| health.state()) {
-                State::Up => What::ServerUp(place),
-                State::Out(cause) => What::ServerOut {
-                    place,
-                    cause: cause.as_str(),
-                },
-            });
+        match server.with_health(|health| health.state()) {
+            State::Up => self.events.tell(What::ServerUp(place), up),
+            State::Out(cause) => self.events.tell(What::ServerOut(place), cause.as_str()),
+        }
     }
 }
 

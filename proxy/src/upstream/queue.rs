@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
@@ -35,7 +36,7 @@ impl Queue {
     }
 
     /// Takes the place behind all others, unless `most` wait already.
-    fn join(&self, most: usize) -> Option<Ticket<'_>> {
+    fn join(self: &Arc<Self>, most: usize) -> Option<Ticket> {
         let mut waiting = lock(&self.waiting);
         if waiting.len() >= most {
             return None;
@@ -46,7 +47,8 @@ impl Queue {
         }
         waiting.push_back(Arc::clone(&turn));
         self.length.store(waiting.len(), Ordering::SeqCst);
-        Some(Ticket { queue: self, turn })
+        let queue = Arc::clone(self);
+        Some(Ticket { queue, turn })
     }
 
     /// Has the first one look: a place may be free.
@@ -61,12 +63,26 @@ impl Queue {
 
 /// A place in the queue; given back when dropped.
 #[derive(Debug)]
-struct Ticket<'q> {
-    queue: &'q Queue,
+pub struct Ticket {
+    queue: Arc<Queue>,
     turn: Arc<Notify>,
 }
 
-impl Ticket<'_> {
+/// What becomes at once of a request that asks for a server.
+#[derive(Debug)]
+pub enum Placing {
+    /// It has a server, or will have none.
+    Settled(Result<Picked, NoPick>),
+    /// All are full: it waits in line.
+    Waits(Ticket),
+}
+
+impl Ticket {
+    /// Whether it was woken since it was last asked: then it should look.
+    pub fn is_woken(&self) -> bool {
+        self.turn.notified().now_or_never().is_some()
+    }
+
     /// Has the one behind look: what was free is nothing for this one.
     fn pass_on(&self) {
         let waiting = lock(&self.queue.waiting);
@@ -79,7 +95,7 @@ impl Ticket<'_> {
     }
 }
 
-impl Drop for Ticket<'_> {
+impl Drop for Ticket {
     fn drop(&mut self) {
         let mut waiting = lock(&self.queue.waiting);
         let place = waiting
@@ -100,15 +116,12 @@ impl Upstream {
     ///
     /// To leave the queue, drop the future.
     pub async fn place(&self, wish: Wish, tried: &[Arc<Server>]) -> Result<Picked, NoPick> {
-        if self.queue.length() == 0 {
-            let picked = self.pick(wish, tried, Instant::now());
-            if !matches!(picked, Err(NoPick::Full)) {
-                return picked;
-            }
-        }
-        let limits = self.settings.load().queue;
-        let ticket = self.queue.join(limits.length).ok_or(NoPick::Full)?;
-        let end = Instant::now() + limits.wait;
+        let now = Instant::now();
+        let ticket = match self.ask(wish, tried, now) {
+            Placing::Settled(settled) => return settled,
+            Placing::Waits(ticket) => ticket,
+        };
+        let end = now + self.settings.load().queue.wait;
         loop {
             if timeout_at(end.into(), ticket.turn.notified())
                 .await
@@ -116,11 +129,39 @@ impl Upstream {
             {
                 return Err(NoPick::Full);
             }
-            match self.pick(wish, tried, Instant::now()) {
-                Err(NoPick::Full) if !tried.is_empty() => ticket.pass_on(),
-                Err(NoPick::Full) => {}
-                settled => return settled,
+            if let Some(settled) = self.look(&ticket, wish, tried, Instant::now()) {
+                return settled;
             }
+        }
+    }
+
+    /// Picks a server, or gives the request a place in the queue: behind those that wait already.
+    pub fn ask(&self, wish: Wish, tried: &[Arc<Server>], now: Instant) -> Placing {
+        if self.queue.length() == 0 {
+            let picked = self.pick(wish, tried, now);
+            if !matches!(picked, Err(NoPick::Full)) {
+                return Placing::Settled(picked);
+            }
+        }
+        let ticket = self.queue.join(self.settings.load().queue.length);
+        ticket.map_or(Placing::Settled(Err(NoPick::Full)), Placing::Waits)
+    }
+
+    /// Has a request look that was woken; `None`: it waits on.
+    pub fn look(
+        &self,
+        ticket: &Ticket,
+        wish: Wish,
+        tried: &[Arc<Server>],
+        now: Instant,
+    ) -> Option<Result<Picked, NoPick>> {
+        match self.pick(wish, tried, now) {
+            Err(NoPick::Full) if !tried.is_empty() => {
+                ticket.pass_on();
+                None
+            }
+            Err(NoPick::Full) => None,
+            settled => Some(settled),
         }
     }
 

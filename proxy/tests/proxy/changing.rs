@@ -254,11 +254,21 @@ async fn every_change_of_state_is_told_in_order_with_its_cause() {
         .map(|event| event["id"].as_u64().unwrap())
         .collect();
     assert_eq!(ids, [1, 2, 3, 4, 5, 6]);
-    let cause = told[2]["cause"].as_str().unwrap();
+    let causes: Vec<&str> = told
+        .iter()
+        .map(|event| event["cause"].as_str().unwrap())
+        .collect();
+    let out = causes[2];
     assert!(
-        ["connection refused or timed out", "health check failed"].contains(&cause),
-        "{cause}"
+        ["connection refused or timed out", "health check failed"].contains(&out),
+        "{out}"
     );
+    let (found, up, by_hand) = (
+        "named in the file",
+        "health check passed",
+        "changed by hand",
+    );
+    assert_eq!(causes, [found, up, out, up, by_hand, by_hand]);
     assert_eq!(told[2]["server"], a.address.to_string());
     assert_eq!(
         (&told[5]["mode"], &told[5]["by"]),

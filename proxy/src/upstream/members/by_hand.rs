@@ -69,11 +69,12 @@ impl Upstream {
 
     /// Tells that the method is another one.
     pub(super) fn tell_method(&self, method: &Method, by: By) {
-        self.events.tell(What::UpstreamMethod {
+        let changed = What::UpstreamMethod {
             upstream: Arc::clone(&self.name),
             method: method.name().to_owned(),
             by,
-        });
+        };
+        self.events.tell(changed, by.cause());
     }
 
     /// Changes one server and tells what is new.
@@ -82,20 +83,22 @@ impl Upstream {
             && weight != server.weight()
         {
             server.set_weight(weight);
-            self.events.tell(What::ServerWeight {
+            let changed = What::ServerWeight {
                 place: self.whereabouts(server),
                 weight,
                 by,
-            });
+            };
+            self.events.tell(changed, by.cause());
         }
         if let Some(mode) = change.mode
             && server.set_mode(mode, now)
         {
-            self.events.tell(What::ServerMode {
+            let changed = What::ServerMode {
                 place: self.whereabouts(server),
                 mode: mode.as_str(),
                 by,
-            });
+            };
+            self.events.tell(changed, by.cause());
         }
     }
 }

@@ -3,44 +3,37 @@ use std::time::Duration;
 
 use super::*;
 
-/// Says who is first by letting everybody in the queue look once.
-async fn woken(ticket: &Ticket<'_>) -> bool {
-    tokio::time::timeout(Duration::ZERO, ticket.turn.notified())
-        .await
-        .is_ok()
-}
-
-#[tokio::test]
-async fn a_free_place_is_offered_to_the_first_one() {
-    let queue = Queue::default();
+#[test]
+fn a_free_place_is_offered_to_the_first_one() {
+    let queue = Arc::new(Queue::default());
     let (one, two) = (queue.join(9).unwrap(), queue.join(9).unwrap());
-    assert!(woken(&one).await, "who finds nobody there looks at once");
-    assert!(!woken(&two).await);
+    assert!(one.is_woken(), "who finds nobody there looks at once");
+    assert!(!two.is_woken());
     queue.wake();
-    assert!(woken(&one).await && !woken(&two).await);
+    assert!(one.is_woken() && !two.is_woken());
 }
 
-#[tokio::test]
-async fn whoever_leaves_has_the_next_one_look() {
-    let queue = Queue::default();
+#[test]
+fn whoever_leaves_has_the_next_one_look() {
+    let queue = Arc::new(Queue::default());
     let tickets: Vec<_> = (0..4).map(|_| queue.join(9).unwrap()).collect();
     let [one, two, three, four] = <[_; 4]>::try_from(tickets).unwrap();
     queue.wake();
     drop(one);
-    assert!(woken(&two).await, "it left with the wake-up in hand");
+    assert!(two.is_woken(), "it left with the wake-up in hand");
     drop(three);
-    assert!(!woken(&two).await && woken(&four).await);
+    assert!(!two.is_woken() && four.is_woken());
     two.pass_on();
-    assert!(woken(&four).await);
+    assert!(four.is_woken());
     four.pass_on();
     drop((two, four));
     assert_eq!(queue.length(), 0);
     queue.wake();
 }
 
-#[tokio::test]
-async fn it_is_no_longer_than_it_may_be() {
-    let queue = Queue::default();
+#[test]
+fn it_is_no_longer_than_it_may_be() {
+    let queue = Arc::new(Queue::default());
     assert!(queue.join(0).is_none());
     let _one = queue.join(1).unwrap();
     assert!(queue.join(1).is_none());
