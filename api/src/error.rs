@@ -37,6 +37,8 @@ pub enum Error {
     Csrf(String),
     /// Too many wrong passwords; holds how long to wait.
     TooManyTries(Duration),
+    /// A search had to look at so many rows that the time for it was over.
+    SearchTooLong,
     /// Too many passwords are being verified.
     Busy(Busy),
     /// The operating system has no random numbers.
@@ -49,6 +51,8 @@ pub enum Error {
     UnsupportedMediaType(String),
     /// The body is not JSON; holds what is wrong with it.
     NotJson(String),
+    /// The body is no HTML form; holds what is wrong with it.
+    NotForm(String),
     /// The body is JSON, but not what is needed: a list of messages for each field.
     Invalid(Map<String, Value>),
     /// The body is over the limit.
@@ -59,6 +63,8 @@ pub enum Error {
     Truncated,
     /// The `Idempotency-Key` is none.
     WrongKey,
+    /// `If-Match` or `If-None-Match` names nothing.
+    EmptyCondition,
     /// The `X-Request-Deadline` is none.
     WrongDeadline,
     /// The key was used for another request.
@@ -90,9 +96,11 @@ impl Error {
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BadHost
             | Self::NotJson(_)
+            | Self::NotForm(_)
             | Self::Invalid(_)
             | Self::Truncated
             | Self::WrongKey
+            | Self::EmptyCondition
             | Self::WrongDeadline => StatusCode::BAD_REQUEST,
             Self::StillRunning => StatusCode::CONFLICT,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
@@ -102,9 +110,11 @@ impl Error {
             Self::Database(Fault::Broken(_)) | Self::Panicked | Self::NoRandomness(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
-            Self::TooLate | Self::Database(_) | Self::OutcomeUnknown(..) | Self::Busy(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::TooLate
+            | Self::Database(_)
+            | Self::OutcomeUnknown(..)
+            | Self::Busy(_)
+            | Self::SearchTooLong => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -123,12 +133,18 @@ impl Error {
                 "Request was throttled. Expected available in {} seconds.",
                 wait.as_secs()
             ),
+            Self::SearchTooLong => {
+                "Counting what the search finds took too long. Read it with `cursor`, or whole: \
+                 neither counts."
+                    .into()
+            }
             Self::Busy(_) => "Too many sign-ins at once. Please try again.".into(),
             Self::NotAcceptable => "Could not satisfy the request Accept header.".into(),
             Self::BadHost => "Invalid Host header.".into(),
             Self::UnsupportedMediaType(sent) => {
                 format!("Unsupported media type \"{sent}\" in request.")
             }
+            Self::NotForm(problem) => format!("Multipart form parse error - {problem}"),
             Self::NotJson(problem) => format!("JSON parse error - {problem}"),
             Self::TooLarge => "The request body is too large.".into(),
             Self::TooSlow => "The request body did not arrive in time.".into(),
@@ -138,6 +154,9 @@ impl Error {
             }
             Self::WrongKey => {
                 "Idempotency-Key must be one key of 1 to 255 visible ASCII characters.".into()
+            }
+            Self::EmptyCondition => {
+                "If-Match and If-None-Match must be * or entity tags in quotes.".into()
             }
             Self::WrongDeadline => {
                 "X-Request-Deadline must be one Unix time in milliseconds.".into()

@@ -61,6 +61,14 @@ pub fn accept(headers: &HeaderMap) -> Option<String> {
     Some(accept.join(",")).filter(|accept| !accept.is_empty())
 }
 
+/// Tells whether a client names JSON before HTML, where HTML is for all who name neither.
+pub fn names_json(headers: &HeaderMap) -> bool {
+    let accept = accept(headers).unwrap_or_default();
+    let mut ranges = accept.split(',').filter_map(Range::parse);
+    ranges.any(|range| range.specific() != Specific::Nothing && range.takes("application", "json"))
+        && choose(None, &accept) == Ok(Format::Json)
+}
+
 /// Returns by how many spaces JSON is to be indented: `application/json; indent=4`. None at all is compact.
 pub fn indent(accept: &str) -> usize {
     let accepted: Vec<_> = accept.split(',').filter_map(Range::parse).collect();

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tower::Layer;
@@ -12,7 +13,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::address;
 use crate::auth::login;
 use crate::auth::password::Passwords;
-use crate::database::Database;
+use crate::database::{Database, budget};
 use crate::endpoint::{Endpoint, options};
 use crate::error::Error;
 use crate::health;
@@ -104,8 +105,15 @@ impl App {
 
 /// Makes the whole API, ready to be served.
 pub fn app(app: App) -> Router {
-    let routes = routes(app.clone()).layer(from_fn(metrics::note_route));
+    let routes = routes(app.clone())
+        .layer(from_fn(metrics::note_route))
+        .layer(from_fn(share_one_budget));
     around(routes, app.clone()).layer(from_fn_with_state(app, metrics::count))
+}
+
+/// Has what finds out who asks and what answers take from one budget of database time.
+async fn share_one_budget(request: Request, next: Next) -> Response {
+    budget::share_one(next.run(request)).await
 }
 
 /// Makes what the listener of the metrics serves; its own requests are not counted.
@@ -153,7 +161,12 @@ fn routes(app: App) -> Router {
             "/api/music/{id}/detail/",
             at(&DETAIL, get(music::detail).options(options)),
         )
-        .route("/api-auth/login/", get(login::show).post(login::log_in))
+        .route(
+            "/api-auth/login/",
+            get(login::show)
+                .post(login::log_in)
+                .fallback(login::log_in_only),
+        )
         .route(
             "/api-auth/logout/",
             post(login::log_out).fallback(login::log_out_only),

@@ -1,11 +1,14 @@
 //! The body of a request: read within a limit of size and time, then understood as JSON.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
+use futures_util::stream;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt;
+use multer::Multipart;
 use serde_json::value::RawValue;
 use serde_json::{Map, json};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -76,16 +79,40 @@ impl Sent {
         }
     }
 
-    /// Returns the fields of an HTML form that was sent.
-    pub fn form(&self) -> Result<Vec<(String, String)>, Error> {
-        let media = self.content_type.split(';').next().unwrap_or_default();
-        let is_form = media
-            .trim()
-            .eq_ignore_ascii_case("application/x-www-form-urlencoded");
-        if !is_form && !self.body.is_empty() {
-            return Err(Error::UnsupportedMediaType(self.content_type.clone()));
+    /// Returns the fields of an HTML form that was sent, in either of the encodings that browsers have for one.
+    pub async fn form(&self) -> Result<Vec<(String, String)>, Error> {
+        if self.body.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(form_urlencoded::parse(&self.body).into_owned().collect())
+        let media = self.content_type.split(';').next().unwrap_or_default();
+        match media.trim().to_ascii_lowercase().as_str() {
+            "application/x-www-form-urlencoded" => {
+                Ok(form_urlencoded::parse(&self.body).into_owned().collect())
+            }
+            "multipart/form-data" => self.parts().await,
+            _ => Err(Error::UnsupportedMediaType(self.content_type.clone())),
+        }
+    }
+
+    /// Returns the parts of a form that have a name; a file counts as its text.
+    async fn parts(&self) -> Result<Vec<(String, String)>, Error> {
+        let boundary = multer::parse_boundary(&self.content_type);
+        let boundary = boundary.map_err(|error| Error::NotForm(error.to_string()))?;
+        let body = stream::iter([Ok::<_, Infallible>(self.body.clone())]);
+        let mut parts = Multipart::new(body, boundary);
+        let mut fields = Vec::new();
+        loop {
+            let part = parts.next_field().await;
+            let Some(part) = part.map_err(|error| Error::NotForm(error.to_string()))? else {
+                return Ok(fields);
+            };
+            let Some(name) = part.name().map(str::to_owned) else {
+                continue;
+            };
+            let text = part.bytes().await;
+            let text = text.map_err(|error| Error::NotForm(error.to_string()))?;
+            fields.push((name, String::from_utf8_lossy(&text).into_owned()));
+        }
     }
 
     fn refuse_other_types(&self) -> Result<(), Error> {
@@ -178,7 +205,7 @@ fn kind(json: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::{StreamExt, stream};
+    use futures_util::StreamExt;
     use tokio::time::sleep;
 
     fn sent(content_type: &str, body: &[u8]) -> Result<String, String> {
@@ -267,6 +294,41 @@ mod tests {
                 .unwrap_err()
                 .contains("NotJson")
         );
+    }
+
+    #[tokio::test]
+    async fn a_form_is_read_in_both_encodings() {
+        let form = async |content_type: &str, body: &str| {
+            let sent = Sent {
+                content_type: content_type.into(),
+                body: Bytes::copy_from_slice(body.as_bytes()),
+            };
+            sent.form().await.map_err(|error| format!("{error:?}"))
+        };
+        let fields = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            let owned = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
+            pairs.iter().map(owned).collect()
+        };
+        let expected = fields(&[("username", "é & b"), ("password", "a\r\nb")]);
+        let plain = "username=%C3%A9+%26+b&password=a%0D%0Ab";
+        let plain = form("application/x-www-form-urlencoded; charset=utf-8", plain);
+        assert_eq!(plain.await.unwrap(), expected);
+        let parts = "--x\r\nContent-Disposition: form-data; name=\"username\"\r\n\r\né & b\r\n\
+                     --x\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\na\r\nb\r\n--x--\r\n";
+        let multipart = form("multipart/form-data; boundary=x", parts);
+        assert_eq!(multipart.await.unwrap(), expected);
+        assert_eq!(form("multipart/form-data", "").await.unwrap(), []);
+        for (content_type, body, refusal) in [
+            ("multipart/form-data", parts, "NotForm"),
+            ("multipart/form-data; boundary=x", "no parts", "NotForm"),
+            ("multipart/form-data; boundary=x", &parts[..60], "NotForm"),
+            ("multipart/form-data; boundary=y", parts, "NotForm"),
+            ("multipart/mixed; boundary=x", parts, "UnsupportedMediaType"),
+            ("", parts, "UnsupportedMediaType"),
+        ] {
+            let refused = form(content_type, body).await.unwrap_err();
+            assert!(refused.contains(refusal), "{content_type}: {refused}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,11 +5,15 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+#[path = "simulate/database.rs"]
+mod database;
+#[path = "simulate/overload.rs"]
+mod overload;
+
 use std::time::{Duration, Instant};
 
 use proxy::balance::{Key, Method};
 use proxy::simulate::{self, Outcome, Plan};
-use proxy::upstream::QueueSettings;
 
 /// Requests for each method: `PROXY_SIMULATED` when the tests are built, else a million in a
 /// release build and fewer in one for debugging, which is much slower.
@@ -252,196 +256,6 @@ fn a_killed_server_costs_no_read() {
             outcome.quantile(1.0)
         );
     }
-}
-
-/// 32 slots of 20 ms each are 1600 requests a second; three times as many come.
-#[test]
-fn overload_is_not_taken_for_death() {
-    for limit in [",max=40", ""] {
-        let servers = [
-            format!("a:1,slots=16{limit}"),
-            format!("b:1,slots=16{limit}"),
-        ];
-        let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
-        let outcome = run(&Plan {
-            rate: 4800.0,
-            length: Duration::from_secs(4),
-            ..plan(&servers, &[])
-        });
-        assert_eq!(
-            turns(&outcome),
-            Vec::<String>::new(),
-            "nobody is out {limit}"
-        );
-        assert_eq!(outcome.errors + outcome.lost_reads, 0, "{limit}");
-        if !limit.is_empty() {
-            let goodput = outcome.well as f64 / 4.0;
-            assert!(goodput >= 0.9 * 1600.0, "{goodput} answers a second");
-            assert_eq!(outcome.well + outcome.refused, outcome.sent);
-            assert!(outcome.waited > 0 && outcome.most_waiting == 128);
-            // 40 in hand on 16 slots take 50 ms, a fifth more at worst; before that 100 ms in line.
-            assert!(
-                outcome.quantile(1.0) < millis(170),
-                "{:?}",
-                outcome.quantile(1.0)
-            );
-        }
-    }
-}
-
-#[test]
-fn a_read_on_a_killed_server_waits_for_a_place_on_the_other() {
-    let outcome = run(&Plan {
-        rate: 90.0,
-        ..plan(&["a:1,max=1", "b:1,max=1"], &["4s:a:dies", "6s:a:returns"])
-    });
-    check_nothing_wrong(&outcome);
-    assert!(outcome.servers[0].failed > 0, "there was one in hand");
-}
-
-#[test]
-fn a_queue_bears_what_comes_at_once_and_is_bounded() {
-    // Each server has a place for one request of 20 ms: 100 a second, and 90 come.
-    let busy = |length: usize, wait: u64| {
-        let plan = Plan {
-            rate: 90.0,
-            queue: QueueSettings {
-                length,
-                wait: millis(wait),
-            },
-            ..plan(
-                &["a:1,max=1", "b:1,max=1"],
-                &["4s:a:pauses", "6s:a:resumes"],
-            )
-        };
-        run(&plan)
-    };
-    let none = busy(0, 100);
-    assert_eq!((none.waited, none.most_waiting), (0, 0));
-    let short = busy(4, 100);
-    assert_eq!(short.most_waiting, 4, "while one server has to do");
-    let long = busy(1000, 100);
-    for outcome in [&none, &short, &long] {
-        assert_eq!(outcome.errors + outcome.lost_reads, 0);
-        assert!(
-            outcome
-                .servers
-                .iter()
-                .all(|server| server.most_in_flight <= 1)
-        );
-        assert_eq!(
-            turns(outcome).len(),
-            2,
-            "only the paused one is out: {:?}",
-            outcome.turns
-        );
-    }
-    assert!(
-        none.refused > short.refused,
-        "{} {}",
-        none.refused,
-        short.refused
-    );
-    // The request that the paused server has in hand stays there while the other one is full.
-    assert!(
-        long.quantile(0.99) < millis(100 + 30),
-        "{:?}",
-        long.quantile(0.99)
-    );
-    let patient = busy(1000, 60_000);
-    assert_eq!(
-        patient.refused, 0,
-        "first come, first served, and nobody is forgotten"
-    );
-    assert_eq!(patient.well, patient.sent);
-}
-
-#[test]
-fn a_database_that_is_away_ejects_nobody() {
-    let outcome = run(&Plan {
-        writes: 0.3,
-        ..plan(
-            &["a:4", "b:6"],
-            &["3s:all:loses-database", "8s:all:returns"],
-        )
-    });
-    assert_eq!(turns(&outcome), Vec::<String>::new(), "nobody is out");
-    let [(begin, true), (end, false)] = outcome.degraded[..] else {
-        panic!("one state, begun and ended once: {:?}", outcome.degraded);
-    };
-    assert!(
-        begin <= millis(3100),
-        "as soon as both have said so: {begin:?}"
-    );
-    assert!((millis(8900)..=millis(9200)).contains(&end), "{end:?}");
-    assert!((450..=510).contains(&outcome.errors), "{}", outcome.errors);
-    let again: u64 = outcome.servers.iter().map(|server| server.again).sum();
-    assert!(again <= 2, "until it is known, and never after: {again}");
-    check_nothing_wrong(&outcome);
-}
-
-#[test]
-fn a_database_that_hangs_is_waited_for_once_and_ejects_nobody() {
-    let outcome = run(&Plan {
-        writes: 0.3,
-        ..plan(
-            &["a:4", "b:6"],
-            &["3s:all:loses-database=1500ms", "8s:all:returns"],
-        )
-    });
-    assert_eq!(turns(&outcome), Vec::<String>::new(), "nobody is out");
-    let [(begin, true), (_, false)] = outcome.degraded[..] else {
-        panic!("{:?}", outcome.degraded);
-    };
-    assert!(begin <= millis(4600), "{begin:?}");
-    // Those that were in hand when it went were told at once.
-    let again: u64 = outcome.servers.iter().map(|server| server.again).sum();
-    assert!(again <= 4, "who has waited for it is not sent on: {again}");
-    // What has waited for less than that when it comes back is answered.
-    assert!((340..=360).contains(&outcome.errors), "{}", outcome.errors);
-    check_nothing_wrong(&outcome);
-}
-
-#[test]
-fn one_server_that_lost_its_database_is_not_all_of_them() {
-    let outcome = run(&plan(
-        &["a:1", "b:9"],
-        &["3s:a:loses-database", "8s:a:returns"],
-    ));
-    assert_eq!(turns(&outcome), Vec::<String>::new(), "nobody is out");
-    assert_eq!(outcome.degraded, [], "the other one has it");
-    assert_eq!(outcome.well, outcome.sent, "and answers for both");
-    assert!(
-        outcome.servers[1].again >= 40,
-        "{}",
-        outcome.servers[1].again
-    );
-}
-
-#[test]
-fn a_paused_server_is_out_also_while_the_database_is_away() {
-    let outcome = run(&plan(
-        &["a:4", "b:6"],
-        &[
-            "2s:all:loses-database",
-            "4s:a:pauses",
-            "7s:a:resumes",
-            "8s:all:returns",
-        ],
-    ));
-    let [(out, Some(back))] = outcome.outs(0)[..] else {
-        panic!("{:?}", outcome.turns);
-    };
-    assert!(out <= millis(4800), "{out:?}");
-    assert!((millis(7000)..=millis(8000)).contains(&back), "{back:?}");
-    assert_eq!(outcome.outs(1), [], "the other one only lost its database");
-    assert_eq!(
-        outcome.degraded.len(),
-        2,
-        "one state: {:?}",
-        outcome.degraded
-    );
-    check_nothing_wrong(&outcome);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::login_page::LoginPage;
 use super::secret::Secret;
 use super::{csrf, next, session, sign_in, store};
 use crate::error::Error;
+use crate::negotiate;
 use crate::origin;
 use crate::page::{self, Frame, Visitor, failure};
 use crate::router::App;
@@ -34,9 +35,9 @@ struct Form {
 }
 
 impl Form {
-    fn from_sent(sent: &Sent) -> Result<Self, Error> {
+    async fn from_sent(sent: &Sent) -> Result<Self, Error> {
         let mut form = Self::default();
-        for (field, value) in sent.form()? {
+        for (field, value) in sent.form().await? {
             match field.as_str() {
                 "username" => form.name = value,
                 "password" => form.password = value,
@@ -73,6 +74,9 @@ impl Head {
     fn refuse_other_sites(&self, app: &App, token: Option<&str>) -> Option<Response> {
         let host = origin::host(&self.headers, self.peer, &app.access().trusted_proxies);
         let problem = csrf::check(&self.method, &self.headers, host.as_deref(), token).err()?;
+        if negotiate::names_json(&self.headers) {
+            return Some(uncached(Error::Csrf(problem).into_response()));
+        }
         let status = StatusCode::FORBIDDEN;
         let frame = Frame::new(
             app,
@@ -105,7 +109,7 @@ pub async fn show(State(app): State<App>, request: Request) -> Result<Response, 
 /// `POST /api-auth/login/`: begins a session, or shows the form again with what was wrong.
 pub async fn log_in(State(app): State<App>, request: Request) -> Result<Response, Error> {
     let head = Head::of(&request);
-    let mut form = Form::from_sent(&Sent::from_request(request, &()).await?)?;
+    let mut form = Form::from_sent(&Sent::from_request(request, &()).await?).await?;
     form.next = next::local(&form.next).unwrap_or_default();
     if let Some(refusal) = head.refuse_other_sites(&app, form.csrf.as_deref()) {
         return Ok(refusal);
@@ -158,7 +162,7 @@ async fn begin(app: &App, head: &Head, account: i64, form: &Form) -> Result<Resp
 /// `POST /api-auth/logout/`: ends the session.
 pub async fn log_out(State(app): State<App>, request: Request) -> Result<Response, Error> {
     let head = Head::of(&request);
-    let form = Form::from_sent(&Sent::from_request(request, &()).await?)?;
+    let form = Form::from_sent(&Sent::from_request(request, &()).await?).await?;
     if let Some(refusal) = head.refuse_other_sites(&app, form.csrf.as_deref()) {
         return Ok(refusal);
     }
@@ -174,13 +178,22 @@ pub async fn log_out(State(app): State<App>, request: Request) -> Result<Respons
     Ok(response)
 }
 
+/// Any other method at the address of the login: what it knows.
+pub async fn log_in_only(method: Method) -> Response {
+    only("GET, POST, HEAD, OPTIONS", method)
+}
+
 /// Any other method at the address of the logout: what it knows.
 pub async fn log_out_only(method: Method) -> Response {
+    only("POST, OPTIONS", method)
+}
+
+fn only(allow: &'static str, method: Method) -> Response {
     let mut response = match method {
         Method::OPTIONS => Html("").into_response(),
         other => Error::MethodNotAllowed(other).into_response(),
     };
-    let allow = HeaderValue::from_static("POST, OPTIONS");
+    let allow = HeaderValue::from_static(allow);
     response.headers_mut().insert(ALLOW, allow);
     response
 }

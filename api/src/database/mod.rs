@@ -1,8 +1,9 @@
 //! The database as a request sees it: a connection is lent for one piece of work, within a budget of time.
 //!
-//! Whatever happens to Postgres (gone, hung, full, read-only), a request learns it within [`BUDGET`], and a
+//! Whatever happens to Postgres (gone, hung, full, read-only), a request learns it within its [`budget`], and a
 //! connection that did not come to a clean end is thrown away, never waited for.
 
+pub mod budget;
 mod fault;
 mod lease;
 mod meters;
@@ -11,7 +12,6 @@ mod purge;
 mod start;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::{PgConnection, PgPool};
@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::config::DatabaseConfig;
 use crate::instance::Instance;
+use budget::Budget;
 use lease::Lease;
 use pool::Doubt;
 
@@ -27,9 +28,6 @@ pub use fault::Fault;
 pub use meters::Meters;
 pub use purge::{keep_purged, purge};
 pub use start::{NotReady, latest_migration, prepare, prepared};
-
-/// The time that all database work of one request may take: waiting for a connection and every query.
-pub const BUDGET: Duration = Duration::from_millis(1500);
 
 /// How many requests may wait for a connection, for each connection of the pool; more are refused at once.
 const WAITING_PER_CONNECTION: usize = 32;
@@ -43,10 +41,10 @@ pub struct Database {
     meters: Meters,
 }
 
-/// The database work of one request: what is left of its budget.
+/// A piece of database work, and the budget that it takes from.
 pub struct Work<'database> {
     database: &'database Database,
-    left: Duration,
+    budget: Budget,
 }
 
 impl Database {
@@ -76,12 +74,21 @@ impl Database {
         ((i64::from(self.pool.size()) - idle).max(0), idle)
     }
 
-    /// Begins the database work of one request.
+    /// Begins a piece of the database work of the request that is being answered.
     #[must_use]
     pub fn work(&self) -> Work<'_> {
         Work {
             database: self,
-            left: BUDGET,
+            budget: Budget::of_this_request(),
+        }
+    }
+
+    /// Begins a piece of work with a budget of its own: one of many, which somebody else bounds together.
+    #[must_use]
+    pub fn work_apart(&self) -> Work<'_> {
+        Work {
+            database: self,
+            budget: Budget::default(),
         }
     }
 }
@@ -93,11 +100,11 @@ impl Work<'_> {
         Task: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>>,
     {
         let started = Instant::now();
-        let deadline = started + self.left;
+        let deadline = started + self.budget.left();
         let result = self.database.run_until(deadline, task).await;
         let seconds = started.elapsed().as_secs_f64();
         self.database.meters.seconds.observe(seconds);
-        self.left = self.left.saturating_sub(started.elapsed());
+        self.budget.spend(started.elapsed());
         result
     }
 }

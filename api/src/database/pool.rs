@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Error, PgConnection, PgPool};
 use tokio::time::timeout;
 
-use super::BUDGET;
+use super::budget::BUDGET;
 use crate::config::DatabaseConfig;
 use crate::instance::Instance;
 

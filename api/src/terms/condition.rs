@@ -6,6 +6,8 @@
 use http::header::{AsHeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue};
 
+use crate::error::Error;
+
 /// The tag of one state of a music, such as `"731-1577934245123000-0"`. Strong: equal tags, equal JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag(String);
@@ -44,14 +46,23 @@ impl Tag {
     }
 }
 
-/// Reads `If-Match` and `If-None-Match` as they concern a write.
-pub(super) fn read(headers: &HeaderMap) -> Condition {
+/// Reads `If-Match` and `If-None-Match` as they concern a write. One that names nothing is refused: whoever sent it
+/// meant to name something.
+pub(super) fn read(headers: &HeaderMap) -> Result<Condition, Error> {
+    for name in [IF_MATCH, IF_NONE_MATCH] {
+        let mut lines = headers.get_all(name).iter().peekable();
+        let is_blank =
+            |line: &HeaderValue| line.as_bytes().iter().all(|byte| b" \t,".contains(byte));
+        if lines.peek().is_some() && lines.all(is_blank) {
+            return Err(Error::EmptyCondition);
+        }
+    }
     let only = match list(headers, IF_MATCH) {
         None | Some(List::Any) => None,
         // Strongly compared: a weak tag is like no other.
         Some(List::Tags(tags)) => Some(versions(tags.iter().filter(|tag| !tag.weak))),
     };
-    match list(headers, IF_NONE_MATCH) {
+    Ok(match list(headers, IF_NONE_MATCH) {
         None => Condition { only, unless: None },
         // "Only if there is none": and of a row that is not there there is nothing to be written.
         Some(List::Any) => Condition {
@@ -62,7 +73,7 @@ pub(super) fn read(headers: &HeaderMap) -> Condition {
             only,
             unless: Some(versions(tags.iter())),
         },
-    }
+    })
 }
 
 /// What such a header names.
@@ -140,18 +151,24 @@ mod tests {
 
     #[test]
     fn only_the_version_counts_for_a_write() {
-        let only = |values: &[&str]| read(&headers(&IF_MATCH, values)).only;
+        let only = |values: &[&str]| read(&headers(&IF_MATCH, values)).unwrap().only;
         assert_eq!(only(&[]), None);
         assert_eq!(only(&["*"]), None);
         assert_eq!(only(&["\"7-8-2\", \"9-9-0\""]).unwrap(), ["7-8", "9-9"]);
-        for matches_nothing in ["", "W/\"7-8-2\"", "nonsense", "\"x\"", "7-8-2"] {
+        for matches_nothing in ["W/\"7-8-2\"", "nonsense", "\"x\"", "7-8-2"] {
             assert_eq!(only(&[matches_nothing]), Some(vec![]), "{matches_nothing}");
+        }
+        for empty in [&[""][..], &[" "], &[",, "], &["", ""]] {
+            for name in [IF_MATCH, IF_NONE_MATCH] {
+                let refused = read(&headers(&name, empty));
+                assert!(matches!(refused, Err(Error::EmptyCondition)), "{empty:?}");
+            }
         }
     }
 
     #[test]
     fn if_none_match_keeps_a_write_from_what_it_names() {
-        let condition = |value: &str| read(&headers(&IF_NONE_MATCH, &[value]));
+        let condition = |value: &str| read(&headers(&IF_NONE_MATCH, &[value])).unwrap();
         assert_eq!(condition("*").only, Some(vec![]));
         let named = condition("W/\"7-8-2\"");
         assert_eq!(

@@ -1,9 +1,10 @@
 //! `X-Request-Deadline`: the moment after which a write must not begin, in Unix milliseconds.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderName};
 use time::OffsetDateTime;
 
-use crate::database::BUDGET;
 use crate::error::Error;
 
 /// The header that carries it.
@@ -37,12 +38,16 @@ fn parse(text: &str) -> Option<OffsetDateTime> {
     Some(OffsetDateTime::from_unix_timestamp_nanos(milliseconds * 1_000_000).unwrap_or(latest))
 }
 
-/// Returns the deadline of a write that is begun `now`.
+/// Returns the deadline of a write that is begun `now`, with so much time `left` for the database.
 ///
 /// It never lies beyond the time that is left for database work: a statement that waits longer, in the socket
 /// of a server that hangs, has nobody left who waits for it.
-pub(super) fn earlier(given: Option<OffsetDateTime>, now: OffsetDateTime) -> OffsetDateTime {
-    let ours = now + BUDGET;
+pub(super) fn earlier(
+    given: Option<OffsetDateTime>,
+    now: OffsetDateTime,
+    left: Duration,
+) -> OffsetDateTime {
+    let ours = now + left;
     given.map_or(ours, |given| given.min(ours))
 }
 
@@ -65,14 +70,15 @@ mod tests {
     }
 
     #[test]
-    fn however_late_it_is_the_budget_is_earlier() {
+    fn however_late_it_is_the_time_that_is_left_ends_earlier() {
         let now = datetime!(2020-01-02 03:04:05 UTC);
-        let ours = now + BUDGET;
+        let left = Duration::from_millis(700);
+        let ours = now + left;
         for far in ["99999999999999", "999999999999999", &"9".repeat(4000)] {
-            assert_eq!(earlier(parse(far), now), ours, "{far}");
+            assert_eq!(earlier(parse(far), now, left), ours, "{far}");
         }
-        assert_eq!(earlier(None, now), ours);
+        assert_eq!(earlier(None, now, left), ours);
         let near = datetime!(2020-01-02 03:04:04 UTC);
-        assert_eq!(earlier(Some(near), now), near);
+        assert_eq!(earlier(Some(near), now, left), near);
     }
 }

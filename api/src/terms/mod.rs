@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::auth::Caller;
+use crate::database::budget;
 use crate::error::Error;
 
 pub use condition::{Condition, Tag};
@@ -40,7 +41,7 @@ impl Terms {
         Ok(Self {
             owner,
             key: key::read(headers)?,
-            condition: condition::read(headers),
+            condition: condition::read(headers)?,
             deadline: deadline::read(headers)?,
         })
     }
@@ -48,7 +49,7 @@ impl Terms {
     /// Returns the moment after which the write must not begin, for one that is begun `now`.
     #[must_use]
     pub fn begin_before(&self, now: OffsetDateTime) -> OffsetDateTime {
-        deadline::earlier(self.deadline, now)
+        deadline::earlier(self.deadline, now, budget::left())
     }
 
     /// Returns what tells a repeat of this request from another one with the same key.

@@ -66,6 +66,31 @@ async fn a_music_that_is_known_is_not_sent_again(pool: PgPoolOptions, database: 
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn an_empty_condition_is_refused_and_not_passed_over(
+    _: PgPoolOptions,
+    database: PgConnectOptions,
+) {
+    let api = Api::start(&database).await;
+    let path = format!("/api/music/{}/", api.add("s", "x").await);
+    let json = r#"{"song":"t","singer":"y"}"#;
+    for (method, path) in [
+        (Method::POST, "/api/music/"),
+        (Method::PUT, path.as_str()),
+        (Method::PATCH, &path),
+        (Method::DELETE, &path),
+    ] {
+        for name in ["if-match", "if-none-match"] {
+            let answer = conditional(&api, method.clone(), path, (name, ""), json).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{method} {name}");
+            assert!(answer.text().contains("entity tags"), "{}", answer.text());
+        }
+    }
+    let list = api.get("/api/music/").await.json();
+    assert_eq!(list.as_array().unwrap().len(), 1, "nothing was written");
+    assert_eq!(list[0]["song"], "s");
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_write_holds_only_for_the_state_that_it_names(
     _: PgPoolOptions,
     database: PgConnectOptions,

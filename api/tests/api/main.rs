@@ -6,6 +6,7 @@
 
 mod answers;
 mod bodies;
+mod budget;
 mod cluster;
 mod commands;
 mod conditions;
@@ -16,6 +17,7 @@ mod keys;
 mod killing;
 mod ledger;
 mod listing;
+mod login_forms;
 mod long_list;
 mod metrics;
 mod music;

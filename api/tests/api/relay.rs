@@ -1,6 +1,7 @@
 //! A relay between the API and Postgres, so that a test can take the database away without stopping it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,6 +14,8 @@ use tokio::sync::watch;
 enum Line {
     /// Passes everything on, for connections of this generation.
     Open(u32),
+    /// The same, but every answer takes this much longer.
+    Slow(Duration),
     /// Accepts connections and passes nothing on: a host that hangs.
     Frozen,
     /// Refuses connections and cuts those there are: a server that is stopped.
@@ -50,6 +53,11 @@ impl Relay {
     /// Goes silent on the connections there are, and serves new ones: a server that was moved away.
     pub(crate) fn abandon(&self) {
         self.line.send_replace(Line::Open(1));
+    }
+
+    /// Has every answer of Postgres take this much longer.
+    pub(crate) fn slow_down(&self, by: Duration) {
+        self.line.send_replace(Line::Slow(by));
     }
 
     pub(crate) fn freeze(&self) {
@@ -95,7 +103,7 @@ async fn join(client: TcpStream, target: (String, u16), mut line: watch::Receive
         line: line.clone(),
         generation: match *line.borrow() {
             Line::Open(generation) => generation,
-            Line::Frozen | Line::Down => 0,
+            Line::Slow(_) | Line::Frozen | Line::Down => 0,
         },
     };
     let both = async move {
@@ -107,8 +115,8 @@ async fn join(client: TcpStream, target: (String, u16), mut line: watch::Receive
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
         tokio::join!(
-            pass(from_client, to_server, flow.clone()),
-            pass(from_server, to_client, flow)
+            pass(from_client, to_server, flow.clone(), false),
+            pass(from_server, to_client, flow, true)
         );
     };
     tokio::select! {
@@ -124,12 +132,19 @@ struct Flow {
     generation: u32,
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut flow: Flow) {
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut flow: Flow, is_answer: bool) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         let open = Line::Open(flow.generation);
-        if flow.line.wait_for(|line| *line == open).await.is_err() {
-            return;
+        let flows = |line: &Line| *line == open || matches!(line, Line::Slow(_));
+        let now = match flow.line.wait_for(flows).await {
+            Ok(line) => *line,
+            Err(_) => return,
+        };
+        if let Line::Slow(by) = now
+            && is_answer
+        {
+            tokio::time::sleep(by).await;
         }
         if to.write_all(&buffer[..length]).await.is_err() {
             return;

@@ -10,11 +10,11 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use crate::support::{ADMIN, Answer, Api, PASSWORD, Setup, add_admin, request};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
-const SAME_SITE: (&str, &str) = ("origin", "http://music.test");
-const LOGIN: &str = "/api-auth/login/";
-const LOGOUT: &str = "/api-auth/logout/";
+pub(crate) const SAME_SITE: (&str, &str) = ("origin", "http://music.test");
+pub(crate) const LOGIN: &str = "/api-auth/login/";
+pub(crate) const LOGOUT: &str = "/api-auth/logout/";
 
-async fn start(database: &PgConnectOptions) -> Api {
+pub(crate) async fn start(database: &PgConnectOptions) -> Api {
     let setup = Setup {
         permission: Permission::ReadOnly,
         ..Setup::default()
@@ -22,7 +22,7 @@ async fn start(database: &PgConnectOptions) -> Api {
     Api::start_with(database, setup).await
 }
 
-async fn post(api: &Api, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+pub(crate) async fn post(api: &Api, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let headers = [&[FORM], headers].concat();
     api.send(request(Method::POST, path, &headers, body.to_owned()))
         .await

@@ -19,6 +19,7 @@ const GONE_AFTER: u32 = 2;
 const FOLDER_EVERY: Duration = Duration::from_millis(250);
 
 /// What became of one look-up.
+#[derive(Debug, PartialEq, Eq)]
 enum Found {
     Endpoints(Vec<Endpoint>),
     /// It is certain that there are none.
@@ -27,33 +28,51 @@ enum Found {
     Unknown,
 }
 
+/// What the look-ups of one address add up to.
+#[derive(Debug, Default)]
+struct Polls {
+    missing: u32,
+}
+
+impl Polls {
+    /// Takes in a look-up; returns the endpoints that there are from now on, `None`: the same as
+    /// before.
+    fn take_in(&mut self, found: Found) -> Option<Vec<Endpoint>> {
+        match found {
+            Found::Endpoints(mut endpoints) => {
+                self.missing = 0;
+                endpoints.sort();
+                endpoints.dedup();
+                Some(endpoints)
+            }
+            Found::Nothing => {
+                self.missing += 1;
+                (self.missing >= GONE_AFTER).then(Vec::new)
+            }
+            Found::Unknown => None,
+        }
+    }
+}
+
 /// Keeps the endpoints of one configured server up to date until it is aborted.
 pub(super) async fn follow(upstream: Arc<Upstream>, address: Address, resolve: Duration) {
     let every = match address {
         Address::SocketFolder(_) => resolve.min(FOLDER_EVERY),
         Address::Host { .. } | Address::Socket(_) => resolve,
     };
-    let mut missing = 0;
+    let mut polls = Polls::default();
     loop {
-        match find(&address).await {
-            Found::Endpoints(mut endpoints) => {
-                missing = 0;
-                endpoints.sort();
-                endpoints.dedup();
-                upstream.found(&address, endpoints, Instant::now());
-            }
-            Found::Nothing => {
-                missing += 1;
-                if missing >= GONE_AFTER {
-                    upstream.found(&address, Vec::new(), Instant::now());
-                }
-            }
-            Found::Unknown => {}
-        }
+        heed(&upstream, &address, &mut polls, find(&address).await);
         if is_fixed(&address) {
             return;
         }
         tokio::time::sleep(every).await;
+    }
+}
+
+fn heed(upstream: &Arc<Upstream>, address: &Address, polls: &mut Polls, found: Found) {
+    if let Some(endpoints) = polls.take_in(found) {
+        upstream.found(address, endpoints, Instant::now());
     }
 }
 
@@ -109,11 +128,16 @@ async fn resolve(host: String, port: u16) -> Found {
     .await;
     match answer {
         Ok(Ok(addresses)) => endpoints(addresses, port),
-        Ok(Err(error)) => match error.kind() {
-            LookupErrorKind::NoName | LookupErrorKind::NoData => Found::Nothing,
-            _ => Found::Unknown,
-        },
+        Ok(Err(error)) => not_found(error.kind()),
         Err(_) => Found::Unknown,
+    }
+}
+
+/// A name server that cannot answer at the moment (SERVFAIL) has not said that there is no such name.
+fn not_found(kind: LookupErrorKind) -> Found {
+    match kind {
+        LookupErrorKind::NoName | LookupErrorKind::NoData => Found::Nothing,
+        _ => Found::Unknown,
     }
 }
 
@@ -138,3 +162,6 @@ async fn sockets(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     Ok(paths)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,18 @@
 //! A list as a client reads it: an array, or the envelope of a page.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream, StreamExt};
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::asked::{Asked, Filter, Paging};
 use super::cursor::Cursor;
 use super::links::Links;
-use super::ordering::Ordering;
 use super::position::Position;
 use super::store;
 use super::walk::{Stage, Walk};
@@ -21,6 +22,9 @@ use crate::error::Error;
 use crate::json;
 use crate::music::Music;
 use crate::music::store::PAGE_BYTES;
+
+/// How long a search may go through the table to count what it finds, or to fill a page.
+const SEARCH_LIMIT: Duration = Duration::from_secs(5);
 
 /// Answers what was asked.
 pub(crate) async fn respond(
@@ -81,7 +85,8 @@ struct Numbered {
     results: [Music; 0],
 }
 
-async fn count(database: &Database, filter: &Filter) -> Result<i64, Fault> {
+/// Counts exactly. A search is counted in short statements, one stretch of the table after the other.
+async fn count(database: &Database, filter: &Filter) -> Result<i64, Error> {
     if filter.words.is_empty() {
         let singer = filter.singer.clone();
         let mut work = database.work();
@@ -89,13 +94,17 @@ async fn count(database: &Database, filter: &Filter) -> Result<i64, Fault> {
             Some(singer) => Box::pin(store::count_singer(connection, singer)),
             None => Box::pin(store::count_all(connection)),
         });
-        return counted.await;
+        return Ok(counted.await?);
     }
+    let end = Instant::now() + SEARCH_LIMIT;
     let (mut count, mut after) = (0, Some(i64::MIN));
     let filter = Arc::new(filter.clone());
     while let Some(id) = after {
+        if Instant::now() >= end {
+            return Err(Error::SearchTooLong);
+        }
         let filter = Arc::clone(&filter);
-        let mut work = database.work();
+        let mut work = database.work_apart();
         let stretch = work.run(move |connection| {
             Box::pin(async move { store::count_stretch(connection, &filter, id).await })
         });
@@ -106,7 +115,8 @@ async fn count(database: &Database, filter: &Filter) -> Result<i64, Fault> {
     Ok(count)
 }
 
-/// The envelope of a page by cursor. It is held in memory, so much text ends it early: that is no less a page.
+/// The envelope of a page by cursor. It is held in memory, so much text ends it early, and so does a search that
+/// finds little in a long table: that is no less a page, and its links lead on from where it ended.
 async fn by_cursor(
     mut walk: Walk,
     limit: i64,
@@ -125,25 +135,41 @@ async fn by_cursor(
     // One more tells whether there are more.
     walk.wanted = Some(limit + 1);
     let mut results: Vec<Music> = Vec::new();
+    let end = Instant::now() + SEARCH_LIMIT;
+    let mut looked_up_to = None;
     while !walk.is_at_end() && bytes(&results) <= PAGE_BYTES as usize {
+        if walk.is_search() && Instant::now() >= end {
+            looked_up_to = walk.position().cloned();
+            break;
+        }
         results.extend(walk.next().await?);
     }
     let is_over = results.len() as i64 > limit;
+    // The row too much is where the next page begins, wherever this one has looked.
+    let looked_up_to = looked_up_to.filter(|_| !is_over);
     results.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let more = is_over || !walk.is_at_end();
     if backwards {
         results.reverse();
     }
-    let link = |backwards: bool, music: Option<&Music>| {
-        music.map(|music| link(&ordering, backwards, music, links))
+    let link = |backwards: bool, after: Option<Position>| {
+        after.map(|after| {
+            links.with(&[(
+                "cursor",
+                Some(Cursor { backwards, after }.encode(&ordering)),
+            )])
+        })
     };
+    let at = |music: Option<&Music>| music.map(|music| Position::of(music, &ordering));
     let (next, previous) = if backwards {
         let first_page = || Some(links.with(&[("cursor", Some(String::new()))]));
-        let next = link(false, results.last()).or_else(first_page);
-        (next, link(true, results.first().filter(|_| more)))
+        let next = link(false, at(results.last())).or_else(first_page);
+        let before = looked_up_to.or_else(|| at(results.first().filter(|_| more)));
+        (next, link(true, before))
     } else {
-        let next = link(false, results.last().filter(|_| more));
-        (next, link(true, results.first().filter(|_| !is_first)))
+        let after = looked_up_to.or_else(|| at(results.last().filter(|_| more)));
+        let previous = link(true, at(results.first().filter(|_| !is_first)));
+        (link(false, after), previous)
     };
     Ok(reply(&ByCursor {
         next,
@@ -157,12 +183,6 @@ struct ByCursor {
     next: Option<String>,
     previous: Option<String>,
     results: Vec<Music>,
-}
-
-fn link(ordering: &Ordering, backwards: bool, music: &Music, links: &Links) -> String {
-    let after = Position::of(music, ordering);
-    let cursor = Cursor { backwards, after };
-    links.with(&[("cursor", Some(cursor.encode(ordering)))])
 }
 
 fn bytes(rows: &[Music]) -> usize {

@@ -37,6 +37,19 @@ impl Walk {
         matches!(self.stage, Stage::End)
     }
 
+    /// Tells whether it looks at rows that may not be wanted.
+    pub(super) fn is_search(&self) -> bool {
+        !self.filter.words.is_empty()
+    }
+
+    /// Returns the row up to which it has looked.
+    pub(super) fn position(&self) -> Option<&Position> {
+        match &self.stage {
+            Stage::After(position) => Some(position),
+            Stage::Begin | Stage::End => None,
+        }
+    }
+
     /// Returns the rows of the next window. There may be none in it although there are more to come.
     pub(super) async fn next(&mut self) -> Result<Vec<Music>, Fault> {
         let after = match std::mem::replace(&mut self.stage, Stage::End) {
@@ -91,7 +104,12 @@ impl Walk {
         take: i64,
     ) -> Result<(Vec<Music>, Option<Position>), Fault> {
         let (filter, ordering, skip) = (self.filter.clone(), self.ordering.clone(), self.skip);
-        let mut work = self.database.work();
+        // A search is many windows, which are bounded together.
+        let mut work = if self.is_search() {
+            self.database.work_apart()
+        } else {
+            self.database.work()
+        };
         let read = work.run(move |connection| {
             Box::pin(async move {
                 let window = Window {

@@ -120,6 +120,7 @@ async fn misbehave(
         event,
         victims: vec!["api2_1".to_owned()],
         leave: failing.then_some(event),
+        recalled: failing.then_some(healed),
         listen: failing.then_some(healed),
     })
 }

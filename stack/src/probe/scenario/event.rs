@@ -141,6 +141,7 @@ async fn leave(
         lengths.away
     };
     sleep(away.saturating_sub(event.elapsed())).await;
+    let recalled = Instant::now();
     let (acted, listen) = tokio::join!(stage.act(coming, VICTIM), async {
         stage.listens(VICTIM, 1, PATIENCE).await?;
         Ok::<_, Fault>(Instant::now())
@@ -152,6 +153,7 @@ async fn leave(
         event,
         victims: vec![VICTIM_INSTANCE.to_owned()],
         leave: Some(event),
+        recalled: Some(recalled),
         listen: Some(listen),
     })
 }
@@ -178,6 +180,7 @@ async fn scale(stage: &Stage, lengths: &Lengths) -> Result<Marks, Fault> {
         event,
         victims: added.map(str::to_owned).into(),
         leave: Some(leave),
+        recalled: None,
         listen: Some(listen),
     })
 }
@@ -201,6 +204,7 @@ async fn recreate(stage: &Stage, load: Load, lengths: &Lengths) -> Result<Marks,
         event,
         victims: Vec::new(),
         leave: None,
+        recalled: None,
         listen: None,
     })
 }
@@ -219,6 +223,7 @@ async fn database(stage: &Stage, lengths: &Lengths) -> Result<Marks, Fault> {
         event,
         victims: Vec::new(),
         leave: None,
+        recalled: None,
         listen: Some(listen),
     })
 }
@@ -234,6 +239,7 @@ async fn reload(stage: &Stage) -> Result<Marks, Fault> {
         event,
         victims: Vec::new(),
         leave: None,
+        recalled: None,
         listen: None,
     })
 }

@@ -45,6 +45,7 @@ pub(super) async fn idle(program: &Path, load: Load, lengths: &Lengths) -> Resul
         event,
         victims: Vec::new(),
         leave: None,
+        recalled: None,
         listen: None,
     };
     let mut run = Run::new(Row::Idle, Place::Native, load, &account, &marks);

@@ -28,7 +28,9 @@ pub struct Marks {
     pub victims: Vec<String>,
     /// They should get nothing more from here on.
     pub leave: Option<Instant>,
-    /// They could serve from here on.
+    /// They were asked to come back here: how soon after it they serve, nobody sees.
+    pub recalled: Option<Instant>,
+    /// They could serve from here on, as far as was seen.
     pub listen: Option<Instant>,
 }
 
@@ -220,7 +222,7 @@ fn out(samples: &[Sample], marks: &Marks, usual: Duration) -> Seen {
     let Some(leave) = marks.leave else {
         return Seen::NotAsked;
     };
-    let until = marks.listen.filter(|listen| *listen > leave);
+    let until = marks.recalled.filter(|recalled| *recalled > leave);
     let last = samples
         .iter()
         .filter(|sample| sample.due >= leave && until.is_none_or(|until| sample.due < until))

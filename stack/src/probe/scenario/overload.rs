@@ -64,6 +64,7 @@ pub(super) async fn overload(program: &Path, load: Load, lengths: &Lengths) -> R
         event: begin,
         victims: Vec::new(),
         leave: None,
+        recalled: None,
         listen: None,
     };
     let mut run = Run::new(Row::Overload, Place::Native, load, &account, &marks);

@@ -53,6 +53,7 @@ pub(super) async fn slow_heads(
         event,
         victims: Vec::new(),
         leave: None,
+        recalled: None,
         listen: None,
     };
     let mut run = Run::new(Row::SlowHeads, Place::Native, load, &account, &marks);

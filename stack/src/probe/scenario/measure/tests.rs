@@ -22,7 +22,7 @@ fn samples(begin: Instant, change: impl Fn(u32, &mut Sample)) -> Vec<Sample> {
         .collect()
 }
 
-/// `api2_1` is away from 2 s on, and could serve from 6 s on.
+/// `api2_1` is away from 2 s on, asked to come back at 5.8 s, and seen to serve from 6 s on.
 fn run(change: impl Fn(u32, &mut Sample)) -> Run {
     let begin = Instant::now();
     let samples = samples(begin, change);
@@ -30,6 +30,7 @@ fn run(change: impl Fn(u32, &mut Sample)) -> Run {
         event: begin + 2000 * MS,
         victims: vec!["api2_1".to_owned()],
         leave: Some(begin + 2000 * MS),
+        recalled: Some(begin + 5800 * MS),
         listen: Some(begin + 6000 * MS),
     };
     let account = Account {
@@ -55,6 +56,8 @@ fn a_pause_is_seen_by_who_waited_and_who_answered() {
             sample.latency = (2705 - at) * MS;
             elsewhere(sample);
         }
+        // Back before anybody could see it.
+        5900 => sample.instance = Some("api2-1".to_owned()),
         2500..6300 => elsewhere(sample),
         _ => {}
     });
@@ -62,6 +65,16 @@ fn a_pause_is_seen_by_who_waited_and_who_answered() {
     assert_eq!(run.out, Seen::After(480 * MS));
     assert_eq!(run.back, Seen::After(305 * MS));
     assert!(run.faults().is_empty());
+}
+
+#[test]
+fn who_is_held_until_the_victim_goes_on_shows() {
+    let run = run(|at, sample| match at {
+        4000 => sample.latency = 2000 * MS,
+        2000..6300 => elsewhere(sample),
+        _ => {}
+    });
+    assert_eq!(run.out, Seen::After(2000 * MS));
 }
 
 #[test]
