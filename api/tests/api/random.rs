@@ -225,7 +225,7 @@ async fn whatever_is_asked_is_no_fault_of_the_server(
         async move {
             let (mut sent, mut kinds) = (0, std::collections::BTreeMap::new());
             for at in (number..requests).step_by(CLIENTS as usize) {
-                if number == 0 && at / CLIENTS % TIDY_EVERY == 0 {
+                if number == 0 && (at / CLIENTS).is_multiple_of(TIDY_EVERY) {
                     let tidy = "delete from music where id > 5 and id not in
                                 (select id from music order by id desc limit $1)";
                     // It waits for no lock for long, and can be done later as well.
