@@ -12,8 +12,8 @@ use http::{Method, Version};
 use serde_json::{Map, Value, json};
 
 use crate::address::Suffix;
-use crate::auth::{self, session};
-use crate::browse;
+use crate::auth::{self, Caller, session};
+use crate::browse::{self, View};
 use crate::error::Error;
 use crate::indent;
 use crate::json;
@@ -87,6 +87,7 @@ async fn check(
     }
     let format = format(&request);
     let is_page = matches!(format, Ok(Format::Html));
+    let view = is_page.then(|| View::of(endpoint, &app, &request));
     let indent =
         negotiate::accept(request.headers()).map_or(0, |accept| negotiate::indent(&accept));
     if is_page || indent > 0 {
@@ -94,21 +95,27 @@ async fn check(
         request.headers_mut().remove(IF_NONE_MATCH);
     }
     let mut vary = HeaderValue::from_static("Accept, Cookie");
+    let mut account = None;
     let mut response = match format {
         Err(error) => {
             // Cookies were not looked at.
             vary = HeaderValue::from_static("Accept");
             error.into_response()
         }
-        Ok(_) => admit(endpoint, &app, request, next).await,
+        Ok(format) => {
+            request.extensions_mut().insert(format);
+            let (response, caller) = admit(endpoint, &app, request, next).await;
+            account = caller.account;
+            response
+        }
     };
     response
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static(endpoint.allow));
     response.headers_mut().insert(VARY, vary);
     response.extensions_mut().insert(Negotiated);
-    if is_page {
-        return browse::wrap(response);
+    if let Some(view) = view {
+        return browse::show(&app, &view, account.as_ref(), response).await;
     }
     match indent {
         0 => response,
@@ -116,23 +123,23 @@ async fn check(
     }
 }
 
-/// Finds out who asks, and lets those through who may. The handler finds the [`auth::Caller`] in the extensions.
+/// Finds out who asks, and lets those through who may. The handler finds the [`Caller`] in the extensions.
 async fn admit(
     endpoint: &'static Endpoint,
     app: &App,
     mut request: Request,
     next: Next,
-) -> Response {
+) -> (Response, Caller) {
     let peer = peer(&request);
     let caller = match auth::authenticate(app, request.method(), request.headers(), peer).await {
         Ok(caller) => caller,
-        Err(error) => return error.into_response(),
+        Err(error) => return (error.into_response(), Caller::default()),
     };
     let permission = app.access().permission;
     let may = !endpoint.guarded || permission.allows(request.method(), caller.is_signed_in());
     let stale_cookie = caller.stale_cookie;
     let mut response = if may {
-        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(caller.clone());
         next.run(request).await
     } else {
         Error::NotAuthenticated.into_response()
@@ -140,7 +147,7 @@ async fn admit(
     if stale_cookie {
         response.headers_mut().append(SET_COOKIE, session::FORGET);
     }
-    response
+    (response, caller)
 }
 
 /// A request of HTTP/1.1 says once which host it asks, and everyone says it in the form of a host.
@@ -156,7 +163,8 @@ fn peer(request: &Request) -> Peer {
     peer.copied().unwrap_or_default()
 }
 
-fn format(request: &Request<Body>) -> Result<Format, Error> {
+/// Chooses the format of the answer to a request.
+pub(crate) fn format(request: &Request<Body>) -> Result<Format, Error> {
     let suffix = request
         .extensions()
         .get::<Suffix>()

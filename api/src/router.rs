@@ -13,6 +13,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::address;
 use crate::auth::login;
 use crate::auth::password::Passwords;
+use crate::browse::form;
 use crate::database::{Database, budget};
 use crate::endpoint::{Endpoint, options};
 use crate::error::Error;
@@ -127,7 +128,9 @@ pub fn for_metrics(app: App) -> Router {
 
 /// Puts around the routes what concerns every request.
 fn around(routes: Router, app: App) -> Router {
-    // The address is made plain before the routes are looked through, so it cannot be a layer of theirs.
+    // The address is made plain, and the method of a form known, before the routes are looked through: neither
+    // can be a layer of theirs.
+    let routes = from_fn_with_state(app.clone(), form::translate).layer(routes);
     let routes = from_fn(address::resolve).layer(routes);
     Router::new()
         .fallback_service(routes)

@@ -189,19 +189,36 @@ impl Page {
     }
 }
 
-/// Makes the page for a failure, as JSON or, for a browser, as HTML.
-pub fn failure_page(failure: Failure, html: bool, request_id: &str) -> Result<Page> {
-    let (kind, body) = if html {
-        ("text/html; charset=utf-8", html_body(failure, request_id))
-    } else {
-        ("application/json", json_body(failure, request_id))
+/// The form of an answer of the proxy's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// JSON.
+    Json,
+    /// HTML, for a browser.
+    Html {
+        /// Whether the style sheet of the pages can be had from here; without it a page is plain.
+        styled: bool,
+    },
+}
+
+/// Where the style sheet of all pages is, if a route serves it.
+pub const STYLE_SHEET: &str = "/static/style.css";
+
+/// Makes the page for a failure.
+pub fn failure_page(failure: Failure, form: Form, request_id: &str) -> Result<Page> {
+    let (kind, body) = match form {
+        Form::Html { styled } => (
+            "text/html; charset=utf-8",
+            html_body(failure, styled, request_id),
+        ),
+        Form::Json => ("application/json", json_body(failure, request_id)),
     };
     let mut header = own_header(failure.status(), request_id)?;
     header.insert_header(header::CONTENT_TYPE, kind)?;
     header.insert_header(header::CONTENT_LENGTH, body.len())?;
     header.insert_header(header::CACHE_CONTROL, "no-store")?;
-    if html {
-        pages::guard_own(&mut header)?;
+    if let Form::Html { styled } = form {
+        pages::guard_own(&mut header, styled)?;
     }
     for (name, value) in failure.extra() {
         header.insert_header(name, value)?;
@@ -328,15 +345,26 @@ fn json_body(failure: Failure, request_id: &str) -> String {
 }
 
 /// `request_id` is the proxy's own or a client's that has only letters, digits, `-`, `_` and `.`.
-fn html_body(failure: Failure, request_id: &str) -> String {
+fn html_body(failure: Failure, styled: bool, request_id: &str) -> String {
     let status = failure.status();
     let reason = status.canonical_reason().unwrap_or("Error");
     let (code, sentence) = (status.as_u16(), failure.sentence());
+    let links = if styled {
+        format!(
+            "<link rel=\"icon\" href=\"/static/favicon.svg\" type=\"image/svg+xml\">\n\
+             <link rel=\"stylesheet\" href=\"{STYLE_SHEET}\">\n"
+        )
+    } else {
+        String::new()
+    };
     format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n\
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{code} {reason}</title>\n<h1>{code} {reason}</h1>\n<p>{sentence}</p>\n<p><small>Request {request_id}</small></p>\n</html>\n"
+         <title>{code} {reason}</title>\n{links}</head>\n<body>\n<main class=\"page\">\n\
+         <section class=\"panel narrow\">\n<h1>{code} {reason}</h1>\n<p>{sentence}</p>\n\
+         <p class=\"hint\">Request <code>{request_id}</code>, answered by <code class=\"instance\">{INSTANCE}</code></p>\n\
+         </section>\n</main>\n</body>\n</html>\n"
     )
 }
 

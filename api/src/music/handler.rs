@@ -14,19 +14,35 @@ use super::list::{Asked, Links, respond};
 use super::order::{Order, Write};
 use super::{metadata, store};
 use crate::auth::Caller;
+use crate::browse::FirstRows;
 use crate::endpoint::{Endpoint, reply};
 use crate::error::Error;
+use crate::negotiate::Format;
 use crate::root;
 use crate::router::App;
 use crate::sent::Sent;
 use crate::terms::Terms;
 
+/// As many singers does a page for people show.
+const SINGERS_IN_A_PAGE: usize = 100;
+
 /// `GET /api/music/`: the whole list, by id, or what the query asks of it.
-pub async fn list(State(app): State<App>, request: Request) -> Result<Response, Error> {
+///
+/// Without paging, a page for people has its first rows only.
+pub async fn list(
+    State(app): State<App>,
+    Extension(format): Extension<Format>,
+    request: Request,
+) -> Result<Response, Error> {
     let query = request.uri().query().unwrap_or_default();
-    let asked = Asked::parse(query)?;
+    let mut asked = Asked::parse(query)?;
+    let is_cut = format == Format::Html && asked.cut();
     let links = Links::new(root::music_address(&app, &request)?, query);
-    respond(app.database().clone(), asked, &links).await
+    let mut response = respond(app.database().clone(), asked, &links).await?;
+    if is_cut {
+        response.extensions_mut().insert(FirstRows);
+    }
+    Ok(response)
 }
 
 /// `POST /api/music/`: a new music.
@@ -122,14 +138,31 @@ pub async fn detail(State(app): State<App>, Id(id): Id) -> Result<Response, Erro
     detail.map(|detail| reply(&detail)).ok_or(Error::NoMusic)
 }
 
-/// `GET /api/music/all_singer/`: everyone who sings, each once.
-pub async fn singers(State(app): State<App>) -> Result<Response, Error> {
-    let singers = app
-        .database()
-        .work()
-        .run(|connection| Box::pin(store::singers(connection)))
-        .await?;
-    Ok(reply(&singers))
+/// `GET /api/music/all_singer/`: everyone who sings, each once; in a page for people, the first of them.
+pub async fn singers(
+    State(app): State<App>,
+    Extension(format): Extension<Format>,
+) -> Result<Response, Error> {
+    let mut work = app.database().work();
+    if format == Format::Json {
+        let all = work.run(|connection| Box::pin(store::singers(connection)));
+        return Ok(reply(&all.await?));
+    }
+    // One more tells whether there are more.
+    let first = work.run(|connection| {
+        Box::pin(store::first_singers(
+            connection,
+            SINGERS_IN_A_PAGE as i64 + 1,
+        ))
+    });
+    let mut singers = first.await?;
+    let is_cut = singers.len() > SINGERS_IN_A_PAGE;
+    singers.truncate(SINGERS_IN_A_PAGE);
+    let mut response = reply(&singers);
+    if is_cut {
+        response.extensions_mut().insert(FirstRows);
+    }
+    Ok(response)
 }
 
 /// `OPTIONS /api/music/`: what it is, and what can be posted by who asks.

@@ -91,6 +91,34 @@ pub(super) async fn singers(connection: &mut PgConnection) -> Result<Vec<String>
     .await
 }
 
+/// Returns the first of everyone who sings, sorted: from one to the next by the index, whatever number of rows each has.
+pub(super) async fn first_singers(
+    connection: &mut PgConnection,
+    limit: i64,
+) -> Result<Vec<String>> {
+    // The index has the first 200 characters; of a longer name the rows tell the rest.
+    sqlx::query_scalar(
+        r#"with recursive name as (
+               (select left(singer, 200) collate "C" as head from music order by 1 limit 1)
+               union all
+               select (select left(singer, 200) collate "C" from music
+                       where left(singer, 200) collate "C" > name.head order by 1 limit 1)
+               from name where name.head is not null
+           )
+           select singer collate "C" from (
+               select head from name where head is not null limit $1
+           ) as heads cross join lateral (
+               select head as singer where length(head) < 200
+               union
+               select singer from music
+               where length(head) = 200 and left(singer, 200) collate "C" = head
+           ) as whole order by 1 limit $1"#,
+    )
+    .bind(limit)
+    .fetch_all(connection)
+    .await
+}
+
 /// Writes a new music; `None` if the deadline has passed.
 pub(super) async fn insert(
     connection: &mut PgConnection,

@@ -77,7 +77,7 @@ async fn a_form_begins_and_ends_a_session(_: PgPoolOptions, database: PgConnectO
             .text()
             .contains("Please enter a correct username and password.")
     );
-    assert!(wrong.text().contains("&lt;b&gt;") && !wrong.text().contains("wrong-pass"));
+    assert!(wrong.text().contains("&#60;b&#62;") && !wrong.text().contains("wrong-pass"));
     assert_eq!(cookie(&wrong, "sessionid"), None);
 
     let right = log_in(&api, "&next=/api/music/").await;

@@ -166,7 +166,7 @@ impl Front {
             sentence: refused.reason,
         };
         let request_id = request_id::fresh();
-        let Ok(page) = respond::failure_page(failure, false, &request_id) else {
+        let Ok(page) = respond::failure_page(failure, respond::Form::Json, &request_id) else {
             return;
         };
         let sent = timeout(LINGER, say_goodbye(&mut connection, &page)).await;

@@ -349,8 +349,18 @@ impl ProxyHttp for Gateway {
 
 /// Makes the page for a failure in the form that the client of a session prefers.
 fn page_for(session: &Session, exchange: &Exchange, failure: Failure) -> Result<respond::Page> {
-    let html = respond::prefers_html(&session.req_header().headers);
-    let mut page = respond::failure_page(failure, html, &exchange.request_id)?;
+    let headers = &session.req_header().headers;
+    let form = if respond::prefers_html(headers) {
+        let host = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
+        let sheet = exchange.live.routes.find(host, respond::STYLE_SHEET);
+        let styled = sheet.is_some_and(|found| matches!(*found.route.target, Target::Files(_)));
+        respond::Form::Html { styled }
+    } else {
+        respond::Form::Json
+    };
+    let mut page = respond::failure_page(failure, form, &exchange.request_id)?;
     harden(page.header_mut(), exchange)?;
     Ok(page)
 }

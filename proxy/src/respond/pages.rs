@@ -11,6 +11,9 @@ use crate::files::PagePolicy;
 
 /// For a page of the proxy's own, which is nothing but text.
 const OWN: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// For one that links the style sheet and the icon.
+const OWN_STYLED: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
+                          form-action 'none'; frame-ancestors 'none'";
 /// For pages among files, as long as their route says nothing else.
 const STRICT: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; \
                       frame-ancestors 'none'; object-src 'none'";
@@ -24,8 +27,9 @@ pub(super) fn is_page(content_type: &HeaderValue) -> bool {
 }
 
 /// Guards a page of the proxy's own.
-pub(super) fn guard_own(header: &mut ResponseHeader) -> Result<()> {
-    allow(header, HeaderValue::from_static(OWN))?;
+pub(super) fn guard_own(header: &mut ResponseHeader, styled: bool) -> Result<()> {
+    let policy = if styled { OWN_STYLED } else { OWN };
+    allow(header, HeaderValue::from_static(policy))?;
     forbid_frames(header)
 }
 

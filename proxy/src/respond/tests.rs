@@ -17,7 +17,7 @@ fn browsers_get_html_and_others_json() {
 
 #[test]
 fn a_page_names_the_proxy_and_closes() {
-    let page = failure_page(Failure::NoServer, false, "id-1").unwrap();
+    let page = failure_page(Failure::NoServer, Form::Json, "id-1").unwrap();
     let wire = String::from_utf8(page.to_http1()).unwrap();
     let (head, body) = wire.split_once("\r\n\r\n").unwrap();
     assert!(
@@ -42,8 +42,10 @@ fn a_page_names_the_proxy_and_closes() {
 
 #[test]
 fn html_shows_the_status_and_the_sentence() {
-    let body = html_body(Failure::NoRoute, "id-1");
-    assert!(body.contains("Request id-1"), "{body}");
+    let body = html_body(Failure::NoRoute, true, "id-1");
+    assert!(body.contains("Request <code>id-1</code>"), "{body}");
+    assert!(body.contains(STYLE_SHEET));
+    assert!(!html_body(Failure::NoRoute, false, "id-1").contains("/static/"));
     assert!(body.contains("<h1>404 Not Found</h1>"));
     assert!(body.contains("There is nothing at this address."));
     // On a phone and in the dark as well.

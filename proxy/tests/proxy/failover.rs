@@ -265,6 +265,9 @@ async fn no_server_left_is_said_at_once() {
     let browser = "GET /api/ HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\nConnection: close\r\n\r\n";
     let page = proxy.raw(browser).await;
     assert_eq!(page.field("content-type"), Some("text/html; charset=utf-8"));
+    let policy = page.field("content-security-policy").unwrap_or_default();
+    assert!(policy.starts_with("default-src 'none'; base-uri 'none'"));
+    assert!(!page.body.contains("stylesheet"), "no route serves one");
     let _b = b.restart().await;
     proxy.until_up(1).await;
     assert_eq!(proxy.get("/api/").await.instance(), "b");

@@ -77,6 +77,18 @@ impl Asked {
             paging,
         })
     }
+
+    /// Asks only for the first rows, if all are asked for; returns whether it does now.
+    pub(crate) fn cut(&mut self) -> bool {
+        let is_whole = self.paging == Paging::Whole;
+        if is_whole {
+            self.paging = Paging::Cursor {
+                limit: ROWS_BY_CURSOR,
+                from: None,
+            };
+        }
+        is_whole
+    }
 }
 
 impl Filter {
