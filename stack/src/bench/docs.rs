@@ -55,9 +55,7 @@ fn section(records: &[Record]) -> String {
     for machine in machines {
         text.push_str(&format!("{machine}\n\n"));
     }
-    text.push_str(
-        "Median (least to most); ×N is how many times the peer's median ours is, so less is better.\n",
-    );
+    text.push_str("Median (least to most); ×N is how many times the peer's median ours is.\n");
     let latency = |unit: &str| unit == P50 || unit == P99;
     let many = |row: &str| row.contains("connections") && !row.starts_with("api-list");
     let figures = || records.iter().flat_map(|record| &record.figures);

@@ -13,6 +13,7 @@ use super::hop::work;
 use super::options::Row;
 use super::origin;
 use super::peer::Peer;
+use super::plot::SECONDS;
 use super::record::Record;
 use super::site::Site;
 use super::usage::memory as held;
@@ -164,7 +165,7 @@ pub(super) async fn memory(row: Row, seconds: u32) -> Result<Record, Fault> {
     record.curves = vec![Curve {
         name: "memory".to_owned(),
         title: format!("Memory of the proxy with {BUSY} busy connections"),
-        x: "seconds".to_owned(),
+        x: SECONDS.to_owned(),
         y: "MiB".to_owned(),
         lines: vec![Line {
             who: OURS.to_owned(),

@@ -16,32 +16,39 @@ const TOP: f64 = 64.0;
 const BOTTOM: f64 = 50.0;
 /// What is right of them.
 const RIGHT: f64 = 16.0;
+/// The unit of a time on the axis of x.
+pub(super) const SECONDS: &str = "seconds";
+/// How many labels the axis of x has at most.
+const MOST_MARKS: usize = 10;
 /// One colour for each program; they are told apart in grey, too.
 const COLOURS: [&str; 6] = [
     "#b5442e", "#2f6f4f", "#3b5b92", "#c79a3b", "#777777", "#8a5a83",
 ];
 
-/// A plot of lines; x is a logarithm, for numbers of connections or instances.
+/// A plot of lines; x goes by its logarithm, for numbers of connections, unless it is a time.
 pub(super) fn lines(curve: &Curve) -> String {
     let points = || curve.lines.iter().flat_map(|line| &line.points);
     let most = points().map(|(_, y)| *y).fold(0.0, f64::max);
     let least_x = points().map(|(x, _)| *x).fold(f64::INFINITY, f64::min);
     let most_x = points().map(|(x, _)| *x).fold(0.0, f64::max);
-    let span = (most_x / least_x).ln().max(f64::MIN_POSITIVE);
+    let scaled = |x: f64| if curve.x == SECONDS { x } else { x.ln() };
+    let span = (scaled(most_x) - scaled(least_x)).max(f64::MIN_POSITIVE);
     let top = ceiling(most);
-    let at_x = |x: f64| LEFT + (WIDTH - LEFT - RIGHT) * ((x / least_x).ln() / span);
+    let width = WIDTH - LEFT - RIGHT;
+    let at_x = |x: f64| LEFT + width * ((scaled(x) - scaled(least_x)) / span);
     let names: Vec<_> = curve.lines.iter().map(|line| line.who.as_str()).collect();
     let mut svg = frame(&curve.title, &curve.y, top, &names);
     let mut marks: Vec<f64> = points().map(|(x, _)| *x).collect();
     marks.sort_by(f64::total_cmp);
     marks.dedup();
-    for x in marks {
+    let step = marks.len().div_ceil(MOST_MARKS).max(1);
+    for x in marks.into_iter().step_by(step) {
         label(
             &mut svg,
             at_x(x),
             HEIGHT - BOTTOM + 18.0,
             "middle",
-            &digits(x),
+            &digits(x.round()),
         );
     }
     label(&mut svg, WIDTH / 2.0, HEIGHT - 10.0, "middle", &curve.x);
