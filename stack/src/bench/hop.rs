@@ -194,12 +194,15 @@ pub(super) async fn servers(row: Row, plan: Plan) -> Result<Record, Fault> {
     Ok(record)
 }
 
-/// Starts those that this machine has.
+/// Starts ours, and of the others those that this machine can run.
 pub(super) async fn start(peers: &[Peer], site: &Site) -> Result<Vec<(Peer, Fronting)>, Fault> {
     let mut fronts = Vec::new();
     for peer in peers {
-        if peer.find().is_some() {
-            fronts.push((*peer, peer.start(site).await?));
+        match peer.start(site).await {
+            Ok(front) => fronts.push((*peer, front)),
+            Err(fault) if *peer == Peer::Ours => return Err(fault),
+            // One that is absent, or may not open enough files here, does not take part.
+            Err(fault) => super::remark(&format!("without {}: {fault}", peer.name())),
         }
     }
     Ok(fronts)
