@@ -109,10 +109,10 @@ pub fn request_changes(
     changes.remove.push(header::FORWARDED);
     set_addresses(&mut changes, headers, client);
     changes.set(X_REQUEST_ID, request_id);
-    let version = if client.version == Version::HTTP_10 {
-        "1.0"
-    } else {
-        "1.1"
+    let version = match client.version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        _ => "1.1",
     };
     let via = format!("{version} {VIA_NAME}");
     changes.set(header::VIA, &appended(headers, &header::VIA, &via));

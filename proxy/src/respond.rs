@@ -159,6 +159,11 @@ impl Page {
         self.body.len()
     }
 
+    /// Its header and its body.
+    pub fn into_parts(self) -> (ResponseHeader, Bytes) {
+        (self.header, self.body)
+    }
+
     /// The answer as it goes over the wire on a connection that is closed behind it.
     pub fn to_http1(&self) -> Vec<u8> {
         let status = self.header.status;

@@ -69,6 +69,11 @@ impl ClientStream {
         &self.ahead
     }
 
+    /// Gives the connection back, with what was read of it.
+    pub fn into_parts(self) -> (Stream, BytesMut) {
+        (self.inner, self.ahead)
+    }
+
     /// Reads more of the next request's head; 0 when the client has closed.
     pub async fn read_more(&mut self) -> io::Result<usize> {
         self.ahead.reserve(4096);

@@ -7,15 +7,18 @@
 
 pub mod body;
 pub mod client;
+mod http2;
+mod preface;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::BytesMut;
 use pingora_core::apps::{HttpServerApp, ReusedHttpStream};
-use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::{ALPN, Stream};
 use pingora_proxy::HttpProxy;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep_until, timeout, timeout_at};
@@ -61,12 +64,23 @@ impl Front {
     /// Serves a connection until one of the two sides ends it.
     pub async fn serve(&self, stream: Stream, peer: Option<SocketAddr>, is_secure: bool) {
         let client = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+            let nothing = BytesMut::new();
+            return self.serve_http2(stream, nothing, client, is_secure).await;
+        }
         let mut connection = Box::new(ClientStream::new(stream));
         let mut patience = self.live.load().clients.header_timeout;
+        // Over TLS it is agreed on before the first byte, and later there is no way to HTTP/2.
+        let mut may_be_http2 = !is_secure;
         loop {
             let Some(first_byte) = self.first_byte(&mut connection, patience).await else {
                 return;
             };
+            if may_be_http2 && self.begins_http2(&mut connection, first_byte).await {
+                let (stream, ahead) = connection.into_parts();
+                return self.serve_http2(stream, ahead, client, is_secure).await;
+            }
+            may_be_http2 = false;
             let arrival = Arrival {
                 client,
                 is_secure,
@@ -105,6 +119,20 @@ impl Front {
             }
         }
         Some(Instant::now())
+    }
+
+    /// Whether a plain connection begins as HTTP/2; what is neither is left to [`head`].
+    async fn begins_http2(&self, connection: &mut ClientStream, first_byte: Instant) -> bool {
+        let deadline = (first_byte + self.live.load().clients.header_timeout).into();
+        loop {
+            if let Some(is_http2) = preface::is_http2(connection.ahead()) {
+                return is_http2;
+            }
+            if !matches!(timeout_at(deadline, connection.read_more()).await, Ok(Ok(bytes)) if bytes > 0)
+            {
+                return false;
+            }
+        }
     }
 
     async fn read_head(&self, connection: &mut ClientStream, first_byte: Instant) -> Arrived {
@@ -161,22 +189,42 @@ impl Front {
         arrival: &Arrival,
         refused: head::Refused,
     ) {
+        let Some(page) = self.refusal(arrival, &refused, "HTTP/1.1") else {
+            return;
+        };
+        let sent = timeout(LINGER, say_goodbye(&mut connection, &page)).await;
+        if matches!(sent, Ok(Ok(()))) {
+            let end = tokio::time::Instant::now() + LINGER;
+            tokio::select! {
+                () = connection.drain() => {}
+                () = sleep_until(end) => {}
+            }
+        }
+    }
+}
+
+impl Front {
+    /// Makes the answer to a refused request, and notes it.
+    fn refusal(
+        &self,
+        arrival: &Arrival,
+        refused: &head::Refused,
+        protocol: &'static str,
+    ) -> Option<respond::Page> {
         let failure = Failure::Refused {
             status: refused.status,
             sentence: refused.reason,
         };
         let request_id = request_id::fresh();
-        let Ok(page) = respond::failure_page(failure, respond::Form::Json, &request_id) else {
-            return;
-        };
-        let sent = timeout(LINGER, say_goodbye(&mut connection, &page)).await;
+        let page = respond::failure_page(failure, respond::Form::Json, &request_id).ok()?;
         let took = arrival.at.elapsed();
         let unrouted = &self.live.load().unrouted;
         unrouted.count(page.status().as_u16(), took);
         self.access_log.write(&Entry {
-            time: timestamp(SystemTime::now() - arrival.at.elapsed()),
+            time: timestamp(SystemTime::now() - took),
             request_id: &request_id,
             client: arrival.client.to_string(),
+            protocol,
             method: refused.method.as_deref(),
             path: refused.path.as_deref(),
             status: page.status().as_u16(),
@@ -186,16 +234,10 @@ impl Front {
             instance: respond::INSTANCE,
             tries: &[],
             first_byte_ms: None,
-            total_ms: milliseconds(arrival.at.elapsed()),
+            total_ms: milliseconds(took),
             cause: Some(failure.cause()),
         });
-        if matches!(sent, Ok(Ok(()))) {
-            let end = tokio::time::Instant::now() + LINGER;
-            tokio::select! {
-                () = connection.drain() => {}
-                () = sleep_until(end) => {}
-            }
-        }
+        Some(page)
     }
 }
 

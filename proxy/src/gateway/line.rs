@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::{Method, StatusCode, Uri};
+use http::{Method, StatusCode, Uri, Version};
 use pingora_proxy::Session;
 
 use super::exchange::{Exchange, milliseconds};
@@ -16,6 +16,7 @@ use crate::respond::{self, Failure};
 #[derive(Debug)]
 pub(super) struct Unlogged {
     access_log: Arc<AccessLog>,
+    version: Version,
     method: Method,
     uri: Uri,
 }
@@ -25,6 +26,7 @@ pub(super) fn begin(session: &Session, exchange: &mut Exchange, access_log: &Arc
     let request = session.req_header();
     exchange.unlogged = Some(Unlogged {
         access_log: Arc::clone(access_log),
+        version: request.version,
         method: request.method.clone(),
         uri: request.uri.clone(),
     });
@@ -76,6 +78,14 @@ fn count(exchange: &Exchange, status: StatusCode) {
     exchange.in_flight.figures().count(status.as_u16(), took);
 }
 
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}
+
 fn entry<'a>(
     unlogged: &'a Unlogged,
     exchange: &'a Exchange,
@@ -87,6 +97,7 @@ fn entry<'a>(
         time: timestamp(SystemTime::now() - elapsed),
         request_id: &exchange.request_id,
         client: exchange.arrival.client.to_string(),
+        protocol: protocol(unlogged.version),
         method: Some(unlogged.method.as_str()),
         path: Some(unlogged.uri.path()),
         status: status.as_u16(),
@@ -131,6 +142,7 @@ mod tests {
         let mut exchange = Exchange::new(Arc::new(live), now);
         exchange.unlogged = Some(Unlogged {
             access_log: Arc::new(access_log),
+            version: Version::HTTP_11,
             method: Method::GET,
             uri: Uri::from_static("/api/?secret"),
         });

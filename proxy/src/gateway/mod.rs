@@ -103,6 +103,14 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        if let Some(arrival) = session
+            .req_header_mut()
+            .extensions_mut()
+            .remove::<Arrival>()
+        {
+            // Over HTTP/2 it comes with the request.
+            exchange.arrival = arrival;
+        }
         exchange.request_id = request_id::of(&session.req_header().headers);
         line::begin(session, exchange, &self.access_log);
         passing::settle_connection(session, exchange, self.drain.has_begun());

@@ -9,6 +9,7 @@
 //! arrive, the verdict is the same.
 
 mod field;
+mod http2;
 mod line;
 #[cfg(test)]
 mod properties;
@@ -21,6 +22,7 @@ use std::ops::Range;
 use http::StatusCode;
 
 use field::Fields;
+pub use http2::admit_http2;
 use line::RequestLine;
 
 /// The methods that pass.

@@ -18,7 +18,7 @@ impl Handshakes {
         let mut config = ServerConfig::builder()
             .with_no_client_auth()
             .with_cert_resolver(certificate);
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Self(Acceptor::from_server_config(Arc::new(config)))
     }
 

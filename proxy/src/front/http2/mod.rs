@@ -1,0 +1,197 @@
+//! A connection over HTTP/2: its requests are judged one by one and handed over to Pingora.
+//!
+//! [`super::Front`] comes here once TLS has agreed on HTTP/2, or the first bytes of a plain
+//! connection are those of HTTP/2. `h2` reads the frames; [`crate::head`] judges what they carry,
+//! by the rules for HTTP/1.1.
+
+mod stream;
+mod wire;
+
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use h2::server::{Builder, Connection, SendResponse};
+use h2::{Reason, RecvStream};
+use http::{Request, Response};
+use pingora_core::apps::HttpServerApp;
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::{Digest, Stream};
+use pingora_http::RequestHeader;
+use tokio::time::{sleep_until, timeout};
+use tokio_util::task::TaskTracker;
+
+use super::{Front, LINGER};
+use crate::drain::Phase;
+use crate::gateway::exchange::Arrival;
+use crate::head;
+use stream::StreamSession;
+use wire::Wire;
+
+/// Requests that one connection may have in flight.
+const STREAMS: u32 = 100;
+/// What a client is told of the size of a head, in bytes as HTTP/2 counts them. Our own limits are
+/// lower, so that it is we who answer; what is larger than this, `h2` refuses without our words.
+const HEADER_LIST: u32 = 128 * 1024;
+/// What a client may send of one body before somebody has read it.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// The same of all bodies of a connection.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// What of one answer may wait for the socket.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Resets that a client may cause by breaking the rules before the connection ends.
+const FAULTS: usize = 100;
+/// How long a client may take to close a connection whose end it was told.
+const LEAVING: Duration = Duration::from_secs(2);
+
+fn options() -> Builder {
+    let mut options = Builder::new();
+    options
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADER_LIST)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_local_error_reset_streams(Some(FAULTS));
+    options
+}
+
+/// What all requests of a connection have in common.
+#[derive(Debug, Clone)]
+struct Origin {
+    client: IpAddr,
+    is_secure: bool,
+    digest: Arc<Digest>,
+}
+
+impl Front {
+    /// Serves a connection; `ahead` has been read of it already.
+    pub(super) async fn serve_http2(
+        &self,
+        stream: Stream,
+        ahead: BytesMut,
+        client: IpAddr,
+        is_secure: bool,
+    ) {
+        let origin = Origin {
+            client,
+            is_secure,
+            digest: Arc::new(Digest {
+                ssl_digest: stream.get_ssl_digest(),
+                timing_digest: stream.get_timing_digest(),
+                proxy_digest: stream.get_proxy_digest(),
+                socket_digest: stream.get_socket_digest(),
+            }),
+        };
+        let patience = self.live.load().clients.header_timeout;
+        let wire = Wire::new(stream, ahead);
+        // Silence is answered with silence; a wrong preface ends the connection as well.
+        if let Ok(Ok(connection)) = timeout(patience, options().handshake(wire)).await {
+            let requests = TaskTracker::new();
+            self.accept_requests(connection, &origin, &requests).await;
+            // Those that were cut off notice it, and leave their line in the log.
+            requests.close();
+            requests.wait().await;
+        }
+    }
+
+    /// Takes requests until one of the two sides ends the connection.
+    async fn accept_requests(
+        &self,
+        mut connection: Connection<Wire, Bytes>,
+        origin: &Origin,
+        requests: &TaskTracker,
+    ) {
+        let mut announced = pin!(self.drain.reached(Phase::Announcing));
+        let mut closing = pin!(self.drain.reached(Phase::Closing));
+        let mut has_served = false;
+        let mut leaves = false;
+        let mut due = Instant::now() + self.live.load().clients.header_timeout;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                // Whoever has just come is served once: told at once, it would only come again.
+                () = &mut announced, if has_served && !leaves => None,
+                () = &mut closing, if !leaves => None,
+                accepted = connection.accept() => match accepted {
+                    Some(Ok(request)) => Some(request),
+                    Some(Err(_)) | None => return,
+                },
+                () = sleep_until(due.into()) => {
+                    if !requests.is_empty() {
+                        due = Instant::now() + self.live.load().clients.idle_timeout;
+                        continue;
+                    }
+                    if leaves {
+                        return;
+                    }
+                    None
+                }
+            };
+            if let Some((request, respond)) = accepted {
+                has_served = true;
+                due = Instant::now() + self.live.load().clients.idle_timeout;
+                let serving = self.clone().serve_request(request, respond, origin.clone());
+                requests.spawn(serving);
+            } else {
+                leaves = true;
+                due = Instant::now() + LEAVING;
+                connection.graceful_shutdown();
+            }
+        }
+    }
+
+    async fn serve_request(
+        self,
+        request: Request<RecvStream>,
+        respond: SendResponse<Bytes>,
+        origin: Origin,
+    ) {
+        let arrival = Arrival {
+            client: origin.client,
+            is_secure: origin.is_secure,
+            at: Instant::now(),
+        };
+        let (mut parts, body) = request.into_parts();
+        if let Err(refused) = head::admit_http2(&mut parts, self.limits) {
+            return self.refuse_request(body, respond, &arrival, refused).await;
+        }
+        parts.extensions.insert(arrival);
+        let session = StreamSession::new(RequestHeader::from(parts), body, respond, origin.digest);
+        let session = ServerSession::new_custom(Box::new(session));
+        self.proxy
+            .process_new_http(session, &self.drain.watch())
+            .await;
+    }
+
+    /// Answers a refused request and logs it; the connection goes on.
+    async fn refuse_request(
+        &self,
+        mut body: RecvStream,
+        mut respond: SendResponse<Bytes>,
+        arrival: &Arrival,
+        refused: head::Refused,
+    ) {
+        let Some(page) = self.refusal(arrival, &refused, "HTTP/2") else {
+            return respond.send_reset(Reason::INTERNAL_ERROR);
+        };
+        let is_head = refused.method.as_deref() == Some("HEAD");
+        let (header, content) = page.into_parts();
+        let header = Response::from_parts(header.into(), ());
+        // A client that has left needs no answer.
+        if let Ok(mut answer) = respond.send_response(header, is_head)
+            && !is_head
+        {
+            let _ = answer.send_data(content, true);
+        }
+        // Some clients lose the answer when the stream is reset under their body.
+        let rest = async {
+            while let Some(Ok(piece)) = body.data().await {
+                let _ = body.flow_control().release_capacity(piece.len());
+            }
+        };
+        let _ = timeout(LINGER, rest).await;
+    }
+}
