@@ -112,7 +112,7 @@ fn check_version(version: &[u8]) -> Result<bool, Broken> {
         {
             Err((
                 StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-                "This port speaks HTTP/1.0 and HTTP/1.1.",
+                "This port speaks HTTP/1.0, HTTP/1.1 and HTTP/2.",
             ))
         }
         _ => Err(bad("The version is malformed.")),

@@ -14,6 +14,7 @@ mod failover;
 mod figures;
 mod forwarding;
 mod fuzzing;
+mod http2;
 mod idempotency;
 mod log_lines;
 mod long_work;

@@ -60,12 +60,24 @@ impl Pair {
         address: SocketAddr,
         versions: &[&'static SupportedProtocolVersion],
     ) -> std::io::Result<ClientTlsStream<TcpStream>> {
+        self.connect_for(address, versions, &[]).await
+    }
+
+    /// Connects with these versions of TLS and offers to speak these protocols.
+    pub(crate) async fn connect_for(
+        &self,
+        address: SocketAddr,
+        versions: &[&'static SupportedProtocolVersion],
+        protocols: &[&str],
+    ) -> std::io::Result<ClientTlsStream<TcpStream>> {
         pingora_rustls::install_default_crypto_provider();
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
-        let config = ClientConfig::builder_with_protocol_versions(versions)
+        let mut config = ClientConfig::builder_with_protocol_versions(versions)
             .with_root_certificates(roots)
             .with_no_client_auth();
+        let protocols = protocols.iter().map(|name| name.as_bytes().to_vec());
+        config.alpn_protocols = protocols.collect();
         let stream = TcpStream::connect(address).await?;
         let name = ServerName::try_from("localhost").unwrap();
         TlsConnector::from(Arc::new(config))
@@ -155,7 +167,7 @@ async fn a_request_over_tls_is_served_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_versions_are_spoken_and_one_protocol() {
+async fn both_versions_are_spoken() {
     let secure = Secure::start(false).await;
     for version in [&version::TLS12, &version::TLS13] {
         let stream = secure
@@ -166,6 +178,34 @@ async fn both_versions_are_spoken_and_one_protocol() {
         let (_, session) = stream.get_ref();
         assert_eq!(session.protocol_version(), Some(version.version));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_protocol_is_agreed_on_or_the_handshake_fails() {
+    let secure = Secure::start(false).await;
+    let versions = &[&version::TLS12, &version::TLS13];
+    for (offered, agreed) in [
+        (&["h2", "http/1.1"][..], Ok(Some("h2"))),
+        (&["http/1.1", "h2"], Ok(Some("h2"))),
+        (&["h2"], Ok(Some("h2"))),
+        (&["http/1.1"], Ok(Some("http/1.1"))),
+        (&["spdy/3", "http/1.1"], Ok(Some("http/1.1"))),
+        (&[], Ok(None)),
+        (&["h3"], Err(())),
+        (&["http/1.0"], Err(())),
+    ] {
+        let connected = secure
+            .pair
+            .connect_for(secure.address(), versions, offered)
+            .await;
+        let seen = connected.map_err(|_| ()).map(|stream| {
+            let protocol = stream.get_ref().1.alpn_protocol();
+            protocol.map(|protocol| String::from_utf8_lossy(protocol).into_owned())
+        });
+        let agreed = agreed.map(|agreed| agreed.map(str::to_owned));
+        assert_eq!(seen, agreed, "{offered:?}");
+    }
+    assert_eq!(secure.ask("/api/").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -160,7 +160,7 @@ impl fmt::Debug for Shortened<'_> {
     }
 }
 
-fn in_short(request: &Request) -> String {
+pub(crate) fn in_short(request: &Request) -> String {
     let Request {
         method,
         target,

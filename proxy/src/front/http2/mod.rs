@@ -1,15 +1,16 @@
 //! A connection over HTTP/2: its requests are judged one by one and handed over to Pingora.
 //!
 //! [`super::Front`] comes here once TLS has agreed on HTTP/2, or the first bytes of a plain
-//! connection are those of HTTP/2. `h2` reads the frames; [`crate::head`] judges what they carry,
-//! by the rules for HTTP/1.1.
+//! connection are those of HTTP/2. `h2` reads the frames, [`meter`] counts them, and
+//! [`crate::head`] judges what they carry, by the rules for HTTP/1.1.
 
+mod meter;
 mod stream;
 mod wire;
 
 use std::net::IpAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -28,7 +29,7 @@ use crate::drain::Phase;
 use crate::gateway::exchange::Arrival;
 use crate::head;
 use stream::StreamSession;
-use wire::Wire;
+use wire::{Watch, Wire};
 
 /// Requests that one connection may have in flight.
 const STREAMS: u32 = 100;
@@ -56,6 +57,29 @@ fn options() -> Builder {
         .max_send_buffer_size(SEND_BUFFER)
         .max_local_error_reset_streams(Some(FAULTS));
     options
+}
+
+/// What may happen to a connection.
+enum Event {
+    Request(Box<(Request<RecvStream>, SendResponse<Bytes>)>),
+    /// The client had its time.
+    Due,
+    /// The proxy stops.
+    Stop,
+    Flood,
+}
+
+/// Notes, when it goes, that a request is over.
+struct Quiet(Arc<Mutex<Instant>>);
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        *lock(&self.0) = Instant::now();
+    }
+}
+
+fn lock(instant: &Mutex<Instant>) -> MutexGuard<'_, Instant> {
+    instant.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What all requests of a connection have in common.
@@ -86,11 +110,13 @@ impl Front {
             }),
         };
         let patience = self.live.load().clients.header_timeout;
-        let wire = Wire::new(stream, ahead);
+        let watch = Watch::new(patience);
+        let wire = Wire::new(stream, ahead, Arc::clone(&watch));
         // Silence is answered with silence; a wrong preface ends the connection as well.
         if let Ok(Ok(connection)) = timeout(patience, options().handshake(wire)).await {
             let requests = TaskTracker::new();
-            self.accept_requests(connection, &origin, &requests).await;
+            self.accept_requests(connection, &origin, &watch, &requests)
+                .await;
             // Those that were cut off notice it, and leave their line in the log.
             requests.close();
             requests.wait().await;
@@ -102,51 +128,74 @@ impl Front {
         &self,
         mut connection: Connection<Wire, Bytes>,
         origin: &Origin,
+        watch: &Watch,
         requests: &TaskTracker,
     ) {
         let mut announced = pin!(self.drain.reached(Phase::Announcing));
         let mut closing = pin!(self.drain.reached(Phase::Closing));
-        let mut has_served = false;
-        let mut leaves = false;
-        let mut due = Instant::now() + self.live.load().clients.header_timeout;
+        let mut flooded = pin!(watch.flooded());
+        let mut patience = self.live.load().clients.header_timeout;
+        let quiet_since = Arc::new(Mutex::new(Instant::now()));
+        let mut due = Instant::now() + patience;
+        let (mut has_served, mut leaves, mut is_flooded) = (false, false, false);
         loop {
-            let accepted = tokio::select! {
+            let event = tokio::select! {
                 biased;
+                () = &mut flooded, if !is_flooded => Event::Flood,
                 // Whoever has just come is served once: told at once, it would only come again.
-                () = &mut announced, if has_served && !leaves => None,
-                () = &mut closing, if !leaves => None,
+                () = &mut announced, if has_served && !leaves => Event::Stop,
+                () = &mut closing, if !leaves => Event::Stop,
                 accepted = connection.accept() => match accepted {
-                    Some(Ok(request)) => Some(request),
+                    Some(Ok(request)) => Event::Request(Box::new(request)),
                     Some(Err(_)) | None => return,
                 },
-                () = sleep_until(due.into()) => {
-                    if !requests.is_empty() {
-                        due = Instant::now() + self.live.load().clients.idle_timeout;
+                () = sleep_until(due.into()) => Event::Due,
+            };
+            let now = Instant::now();
+            match event {
+                Event::Request(request) => {
+                    watch.accepted();
+                    has_served = true;
+                    if !leaves {
+                        patience = self.live.load().clients.idle_timeout;
+                    }
+                    let quiet = Quiet(Arc::clone(&quiet_since));
+                    let serving = self.clone().serve_request(*request, origin.clone());
+                    requests.spawn(async move {
+                        let _quiet = quiet;
+                        serving.await;
+                    });
+                    continue;
+                }
+                Event::Due => {
+                    due = if requests.is_empty() {
+                        *lock(&quiet_since) + patience
+                    } else {
+                        now + patience
+                    };
+                    if due > now {
                         continue;
                     }
                     if leaves {
                         return;
                     }
-                    None
+                    connection.graceful_shutdown();
                 }
-            };
-            if let Some((request, respond)) = accepted {
-                has_served = true;
-                due = Instant::now() + self.live.load().clients.idle_timeout;
-                let serving = self.clone().serve_request(request, respond, origin.clone());
-                requests.spawn(serving);
-            } else {
-                leaves = true;
-                due = Instant::now() + LEAVING;
-                connection.graceful_shutdown();
+                Event::Stop => connection.graceful_shutdown(),
+                Event::Flood => {
+                    is_flooded = true;
+                    connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                }
             }
+            leaves = true;
+            patience = LEAVING;
+            due = now + patience;
         }
     }
 
     async fn serve_request(
         self,
-        request: Request<RecvStream>,
-        respond: SendResponse<Bytes>,
+        (request, respond): (Request<RecvStream>, SendResponse<Bytes>),
         origin: Origin,
     ) {
         let arrival = Arrival {

@@ -1,22 +1,64 @@
-//! The bytes of an HTTP/2 connection on their way between the socket and the parser.
+//! The bytes of an HTTP/2 connection on their way between the socket and the parser, counted.
+//!
+//! What [`super::meter`] says of them is told through [`Watch`]: nothing more is read then, and
+//! the connection is ended from outside, which tells the client why.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use pingora_core::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::sync::Notify;
+use tokio::time::{Sleep, sleep, sleep_until};
+
+use super::meter::{Flood, Meter};
 
 /// How long a client may take nothing of what is written to it.
 const STALLED: Duration = Duration::from_secs(30);
+
+/// What is counted of a connection, for those who accept its requests.
+#[derive(Debug)]
+pub(super) struct Watch {
+    meter: Mutex<Meter>,
+    flooded: Notify,
+}
+
+impl Watch {
+    pub(super) fn new(head_limit: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            meter: Mutex::new(Meter::new(head_limit, Instant::now())),
+            flooded: Notify::new(),
+        })
+    }
+
+    /// Counts a request.
+    pub(super) fn accepted(&self) {
+        self.meter().accepted();
+    }
+
+    /// Waits until the connection is to be ended for what the client sends.
+    pub(super) async fn flooded(&self) {
+        self.flooded.notified().await;
+    }
+
+    fn meter(&self) -> MutexGuard<'_, Meter> {
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A client's connection.
 #[derive(Debug)]
 pub(super) struct Wire {
     inner: Stream,
+    watch: Arc<Watch>,
+    /// Why nothing more is read.
+    flood: Option<Flood>,
+    /// Runs while a head has begun and not ended, until the moment with it.
+    late: Option<(Instant, Pin<Box<Sleep>>)>,
     /// What was read to find out that this is HTTP/2.
     ahead: BytesMut,
     /// Runs while a write makes no progress.
@@ -24,11 +66,51 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(inner: Stream, ahead: BytesMut) -> Self {
+    pub(super) fn new(inner: Stream, ahead: BytesMut, watch: Arc<Watch>) -> Self {
         Self {
             inner,
+            watch,
+            flood: None,
+            late: None,
             ahead,
             stalled: None,
+        }
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.inner).poll_read(cx, out);
+        }
+        let length = out.remaining().min(self.ahead.len());
+        out.put_slice(&self.ahead[..length]);
+        self.ahead.advance(length);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready when a head that has begun is late.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(due) = self.watch.meter().head_due() else {
+            self.late = None;
+            return Poll::Pending;
+        };
+        if self.late.as_ref().is_none_or(|(until, _)| *until != due) {
+            self.late = Some((due, Box::pin(sleep_until(due.into()))));
+        }
+        match &mut self.late {
+            Some((_, late)) => late.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    fn stop_reading(&mut self, flood: Flood) {
+        tracing::debug!(?flood, "an HTTP/2 connection is ended");
+        self.flood = Some(flood);
+        self.watch.flooded.notify_one();
+    }
+
+    fn count(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.watch.meter().written(*bytes);
         }
     }
 
@@ -55,13 +137,22 @@ impl AsyncRead for Wire {
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.ahead.is_empty() {
-            return Pin::new(&mut this.inner).poll_read(cx, out);
+        let before = out.filled().len();
+        if this.flood.is_none() && this.poll_fill(cx, out)?.is_ready() {
+            let read = this
+                .watch
+                .meter()
+                .read(&out.filled()[before..], Instant::now());
+            match read {
+                Ok(()) => return Poll::Ready(Ok(())),
+                Err(flood) => this.stop_reading(flood),
+            }
         }
-        let length = out.remaining().min(this.ahead.len());
-        out.put_slice(&this.ahead[..length]);
-        this.ahead.advance(length);
-        Poll::Ready(Ok(()))
+        if this.flood.is_none() && this.poll_late(cx).is_ready() {
+            this.stop_reading(Flood::LateHead);
+        }
+        out.set_filled(before);
+        Poll::Pending
     }
 }
 
@@ -72,6 +163,7 @@ impl AsyncWrite for Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.count(&written);
         self.watch_write(cx, written)
     }
 
@@ -81,6 +173,7 @@ impl AsyncWrite for Wire {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bytes);
+        self.count(&written);
         self.watch_write(cx, written)
     }
 
