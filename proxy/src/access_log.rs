@@ -37,8 +37,9 @@ pub struct Entry<'a> {
     pub request_id: &'a str,
     /// The client's address.
     pub client: String,
-    /// The protocol that the client speaks: `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`.
-    pub protocol: &'static str,
+    /// The protocol of the request: `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`; not of a head over HTTP/1
+    /// that was refused.
+    pub protocol: Option<&'static str>,
     /// The method, when it could be read.
     pub method: Option<&'a str>,
     /// The path without its query, when it could be read.
@@ -248,7 +249,7 @@ mod tests {
                 time: String::new(),
                 request_id: "id",
                 client: "127.0.0.1".into(),
-                protocol: "HTTP/1.1",
+                protocol: Some("HTTP/1.1"),
                 method: Some("GET"),
                 path: Some("/\"\n"),
                 status,

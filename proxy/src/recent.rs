@@ -110,7 +110,7 @@ mod tests {
             time: String::new(),
             request_id: id,
             client: String::new(),
-            protocol: "HTTP/1.1",
+            protocol: Some("HTTP/1.1"),
             method: Some("GET"),
             path: Some("/"),
             status,

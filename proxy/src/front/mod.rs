@@ -66,7 +66,7 @@ impl Front {
         let client = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             let nothing = BytesMut::new();
-            return self.serve_http2(stream, nothing, client, is_secure).await;
+            return Box::pin(self.serve_http2(stream, nothing, client, is_secure)).await;
         }
         let mut connection = Box::new(ClientStream::new(stream));
         let mut patience = self.live.load().clients.header_timeout;
@@ -78,7 +78,7 @@ impl Front {
             };
             if may_be_http2 && self.begins_http2(&mut connection, first_byte).await {
                 let (stream, ahead) = connection.into_parts();
-                return self.serve_http2(stream, ahead, client, is_secure).await;
+                return Box::pin(self.serve_http2(stream, ahead, client, is_secure)).await;
             }
             may_be_http2 = false;
             let arrival = Arrival {
@@ -189,7 +189,7 @@ impl Front {
         arrival: &Arrival,
         refused: head::Refused,
     ) {
-        let Some(page) = self.refusal(arrival, &refused, "HTTP/1.1") else {
+        let Some(page) = self.refusal(arrival, &refused, None) else {
             return;
         };
         let sent = timeout(LINGER, say_goodbye(&mut connection, &page)).await;
@@ -209,7 +209,7 @@ impl Front {
         &self,
         arrival: &Arrival,
         refused: &head::Refused,
-        protocol: &'static str,
+        protocol: Option<&'static str>,
     ) -> Option<respond::Page> {
         let failure = Failure::Refused {
             status: refused.status,

@@ -97,7 +97,7 @@ fn entry<'a>(
         time: timestamp(SystemTime::now() - elapsed),
         request_id: &exchange.request_id,
         client: exchange.arrival.client.to_string(),
-        protocol: protocol(unlogged.version),
+        protocol: Some(protocol(unlogged.version)),
         method: Some(unlogged.method.as_str()),
         path: Some(unlogged.uri.path()),
         status: status.as_u16(),

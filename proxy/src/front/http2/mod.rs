@@ -223,7 +223,7 @@ impl Front {
         arrival: &Arrival,
         refused: head::Refused,
     ) {
-        let Some(page) = self.refusal(arrival, &refused, "HTTP/2") else {
+        let Some(page) = self.refusal(arrival, &refused, Some("HTTP/2")) else {
             return respond.send_reset(Reason::INTERNAL_ERROR);
         };
         let is_head = refused.method.as_deref() == Some("HEAD");

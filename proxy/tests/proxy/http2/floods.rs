@@ -1,6 +1,7 @@
 //! Floods: each ends its connection, the upstream sees next to nothing of it, and meanwhile other
 //! clients are served.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use h2::Reason;
@@ -10,6 +11,7 @@ use super::client::{
     ACK, CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, PREFACE,
     PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame, get,
 };
+use crate::binary::{Running, config};
 use crate::raw::{FINE, RawOrigin, Reply};
 use crate::support::{BOUND, Origin, Proxy, eventually};
 
@@ -84,8 +86,8 @@ fn floods() -> Vec<Flood> {
 }
 
 /// Floods until the proxy has had enough.
-async fn run(flood: &Flood, proxy: &Proxy) -> Option<Reason> {
-    let mut client = Frames::greet(proxy.address).await;
+async fn run(flood: &Flood, address: SocketAddr) -> Option<Reason> {
+    let mut client = Frames::greet(address).await;
     client.stream.write_all(&flood.first).await.unwrap();
     let (mut reading, mut writing) = client.stream.into_split();
     let write = async {
@@ -125,7 +127,7 @@ async fn each_flood_is_ended_and_others_are_served_meanwhile() {
     let mut honest = Client::connect(proxy.address).await;
     for flood in floods() {
         let before = origin.received().len();
-        let flooding = run(&flood, &proxy);
+        let flooding = run(&flood, proxy.address);
         let serving = async {
             let mut worst = Duration::ZERO;
             for _ in 0..20 {
@@ -150,6 +152,33 @@ async fn each_flood_is_ended_and_others_are_served_meanwhile() {
         in_flight.clone().count() > 0 && in_flight.clone().all(|line| line.ends_with(" 0"))
     })
     .await;
+}
+
+/// The most memory that a process has had so far, in KiB.
+fn peak(running: &Running) -> u64 {
+    let status = format!("/proc/{}/status", running.child.id());
+    let status = std::fs::read_to_string(status).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let words: Vec<&str> = line.unwrap().split_whitespace().collect();
+    words[1].parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn floods_take_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = config(&format!(
+        "listen = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\n[log]\naccess = \"off\"\n[[routes]]\npath = \"/\"\nfiles = \"{}\"\n",
+        folder.path().display()
+    ));
+    let running = Running::start(&file);
+    let before = peak(&running);
+    let floods = floods();
+    let all = floods.iter().cycle().take(3 * floods.len());
+    let ended = futures_util::future::join_all(all.map(|flood| run(flood, running.address)));
+    ended.await;
+    let grown = peak(&running) - before;
+    assert!(grown < 100 * 1024, "{grown} KiB");
+    assert!(running.get("/none").starts_with("HTTP/1.1 404 "));
 }
 
 #[tokio::test(flavor = "multi_thread")]
