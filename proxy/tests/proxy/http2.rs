@@ -66,7 +66,7 @@ fn judge(case: &Case, seen: &str, told: &Told, read: &[Request]) -> Option<Strin
 }
 
 /// Runs all cases, one behind the other on a connection as long as it lasts.
-async fn run_all(connect: impl AsyncFn() -> Client, origin: &RawOrigin) {
+async fn run_all(connect: &impl AsyncFn() -> Client, origin: &RawOrigin) {
     let cases = cases();
     assert!(cases.len() >= 110, "the table has {} cases", cases.len());
     let mut wrong = Vec::new();
@@ -93,13 +93,13 @@ async fn run_all(connect: impl AsyncFn() -> Client, origin: &RawOrigin) {
 async fn every_head_in_clear() {
     let origin = RawOrigin::start(Reply::Keep(FINE)).await;
     let proxy = Proxy::at(&[origin.address], "", "").await;
-    run_all(async || Client::connect(proxy.address).await, &origin).await;
+    run_all(&async || Client::connect(proxy.address).await, &origin).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_head_over_tls() {
     let secure = Secure::start(false).await;
-    run_all(async || over_tls(&secure).await, &secure.origin).await;
+    run_all(&async || over_tls(&secure).await, &secure.origin).await;
 }
 
 async fn over_tls(secure: &Secure) -> Client {

@@ -155,9 +155,9 @@ async fn each_flood_is_ended_and_others_are_served_meanwhile() {
 }
 
 /// The most memory that a process has had so far, in KiB.
-fn peak(running: &Running) -> u64 {
+async fn peak(running: &Running) -> u64 {
     let status = format!("/proc/{}/status", running.child.id());
-    let status = std::fs::read_to_string(status).unwrap();
+    let status = tokio::fs::read_to_string(status).await.unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));
     let words: Vec<&str> = line.unwrap().split_whitespace().collect();
     words[1].parse().unwrap()
@@ -171,12 +171,12 @@ async fn floods_take_little_memory() {
         folder.path().display()
     ));
     let running = Running::start(&file);
-    let before = peak(&running);
+    let before = peak(&running).await;
     let floods = floods();
     let all = floods.iter().cycle().take(3 * floods.len());
     let ended = futures_util::future::join_all(all.map(|flood| run(flood, running.address)));
     ended.await;
-    let grown = peak(&running) - before;
+    let grown = peak(&running).await - before;
     assert!(grown < 100 * 1024, "{grown} KiB");
     assert!(running.get("/none").starts_with("HTTP/1.1 404 "));
 }
