@@ -1,6 +1,6 @@
 //! What clients may take: the limits that [`crate::front`] and [`crate::gateway`] keep towards them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -15,10 +15,12 @@ pub struct Clients {
     pub header_timeout: Duration,
     /// Between two requests. Default 75 s.
     pub idle_timeout: Duration,
-    /// Between two reads of a body. Default 30 s.
+    /// Between two reads of a body, which besides keeps to [`crate::front::pace`]. Default 30 s.
     pub body_timeout: Duration,
-    /// Connections at the same time. Default 20 000.
+    /// Connections at the same time; over it kept ones that are idle are closed. Default 20 000.
     pub max_connections: usize,
+    /// Of them from one address, or one /64 of IPv6; trusted proxies are exempt. Default 0: all.
+    pub max_connections_per_address: usize,
 }
 
 impl Clients {
@@ -43,7 +45,7 @@ impl Clients {
             .collect();
         let mut client = peer;
         for claimed in chain.iter().rev() {
-            let Ok(address) = claimed.trim().parse() else {
+            let Some(address) = address(claimed.trim()) else {
                 break;
             };
             client = address;
@@ -55,6 +57,16 @@ impl Clients {
     }
 }
 
+/// Reads an address as proxies write it: with brackets, with a port, or plain.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    let address = bare.unwrap_or(text).parse::<IpAddr>();
+    let with_port = || Some(text.parse::<SocketAddr>().ok()?.ip());
+    address.ok().or_else(with_port).map(|ip| ip.to_canonical())
+}
+
 impl Default for Clients {
     fn default() -> Self {
         Self {
@@ -63,6 +75,7 @@ impl Default for Clients {
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
             max_connections: 20_000,
+            max_connections_per_address: 0,
         }
     }
 }
@@ -93,5 +106,9 @@ mod tests {
         check("10.0.0.1", "9.9.9.9, 2.2.2.2, 10.0.0.2", "2.2.2.2");
         check("10.0.0.1", "unknown, 10.0.0.2", "10.0.0.2");
         check("10.0.0.1", "", "10.0.0.1");
+        check("10.0.0.1", "9.9.9.9, 2.2.2.2:4711", "2.2.2.2");
+        check("10.0.0.1", "::ffff:2.2.2.2, ::ffff:10.0.0.3", "2.2.2.2");
+        check("10.0.0.1", "[2001:db8::1]:80", "2001:db8::1");
+        check("10.0.0.1", "[2001:db8::1]", "2001:db8::1");
     }
 }

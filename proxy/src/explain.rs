@@ -103,6 +103,19 @@ fn table(answer: &Value) -> String {
         let _ = writeln!(lines, "refused   {status}: {why}");
         return lines.trim_end().to_owned();
     }
+    if let Some(limit) = answer["rate_limit"].as_object() {
+        let rate = format!(
+            "{} in {} from a client, {} at once",
+            limit["requests"],
+            limit["per"].as_str().unwrap_or_default(),
+            limit["burst"]
+        );
+        let verdict = match limit["retry_after"].as_u64() {
+            Some(seconds) => format!("refused now with 429, Retry-After: {seconds}"),
+            None => "let in now".to_owned(),
+        };
+        let _ = writeln!(lines, "limit     {rate}: {verdict}");
+    }
     match answer["target"].as_str() {
         Some("files") => lines.push_str("answered from files by the proxy itself\n"),
         Some(_) => {

@@ -20,6 +20,7 @@ pub struct RouteFigures {
     buckets: [AtomicU64; BOUNDS_MS.len() + 1],
     micros: AtomicU64,
     in_flight: AtomicUsize,
+    limited: AtomicU64,
 }
 
 impl RouteFigures {
@@ -31,6 +32,7 @@ impl RouteFigures {
             buckets: Default::default(),
             micros: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
+            limited: AtomicU64::new(0),
         })
     }
 
@@ -47,6 +49,16 @@ impl RouteFigures {
         let bucket = BOUNDS_MS.partition_point(|bound| bound * 1000 < micros);
         self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
         self.micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// Counts a request that was refused since its client had sent too many.
+    pub fn count_limited(&self) {
+        self.limited.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many requests were refused since their clients had sent too many.
+    pub fn limited(&self) -> u64 {
+        self.limited.load(Ordering::Relaxed)
     }
 
     /// Counts a request as in flight until what is returned is dropped.

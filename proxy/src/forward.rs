@@ -77,6 +77,8 @@ impl Changes {
 pub struct Client<'a> {
     /// Its address.
     pub address: IpAddr,
+    /// Whose request it passes on, if it is a proxy; else the same.
+    pub real: IpAddr,
     /// It is a proxy whose word on its own client is believed.
     pub is_trusted_proxy: bool,
     /// How it reached this proxy.
@@ -205,7 +207,9 @@ fn set_addresses(changes: &mut Changes, headers: &HeaderMap, client: &Client<'_>
     };
     changes.set(X_FORWARDED_FOR, &chain);
     changes.set(header::FORWARDED, &forwarded);
-    changes.set(X_REAL_IP, believed(&X_REAL_IP).unwrap_or(&address));
+    let real = client.real.to_canonical().to_string();
+    let named = believed(&X_REAL_IP).filter(|_| believed(&X_FORWARDED_FOR).is_none());
+    changes.set(X_REAL_IP, named.unwrap_or(&real));
     let scheme = believed(&X_FORWARDED_PROTO).unwrap_or(client.scheme);
     changes.set(X_FORWARDED_PROTO, scheme);
     changes.remove.push(X_FORWARDED_HOST);

@@ -36,6 +36,7 @@ pub mod healthcheck;
 pub mod idempotency;
 pub mod keepalive;
 pub mod live;
+pub mod rate_limit;
 pub mod recent;
 pub mod reload;
 pub mod request_id;

@@ -16,6 +16,7 @@ use crate::events::Events;
 use crate::figures::RouteFigures;
 use crate::files;
 use crate::gateway::{Route, Target};
+use crate::rate_limit::{self, Limit, Rate};
 use crate::route::{Matcher, Table};
 use crate::upstream::Upstream;
 
@@ -69,11 +70,17 @@ impl Live {
         let targets = targets(config, &upstreams)?;
         let routes: Vec<_> = targets
             .into_iter()
-            .map(|(matcher, target)| {
+            .map(|(matcher, target, rate)| {
                 let label = matcher.to_string();
                 let same = before.and_then(|before| before.counts_of(&label));
+                let stand = || before.and_then(|before| before.clients_of(&label));
+                let fresh = || Arc::new(rate_limit::Table::new(now));
                 let route = Route {
                     target: Arc::new(target),
+                    limit: rate.map(|rate| Limit {
+                        rate,
+                        clients: stand().unwrap_or_else(fresh),
+                    }),
                     figures: same.unwrap_or_else(|| RouteFigures::new(&label)),
                 };
                 (matcher, route)
@@ -111,6 +118,13 @@ impl Live {
         counted.find(|figures| **figures.label() == *label).cloned()
     }
 
+    /// Where the clients of a limited route stand.
+    fn clients_of(&self, label: &str) -> Option<Arc<rate_limit::Table>> {
+        let mut routes = self.routes.iter();
+        let route = routes.find(|route| **route.figures.label() == *label)?;
+        Some(Arc::clone(&route.limit.as_ref()?.clients))
+    }
+
     /// Returns the upstream with this name.
     pub fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
         self.upstreams
@@ -122,7 +136,7 @@ impl Live {
 fn targets(
     config: &Config,
     upstreams: &[Arc<Upstream>],
-) -> Result<Vec<(Matcher, Target)>, NoFolder> {
+) -> Result<Vec<(Matcher, Target, Option<Rate>)>, NoFolder> {
     let mut routes = Vec::new();
     for route in &config.routes {
         let target = match &route.target {
@@ -153,7 +167,7 @@ fn targets(
                 }
             }
         };
-        routes.push((route.matcher.clone(), target));
+        routes.push((route.matcher.clone(), target, route.rate_limit));
     }
     Ok(routes)
 }

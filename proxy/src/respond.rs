@@ -45,6 +45,11 @@ pub enum Failure {
     NoWebSocket,
     /// The route takes `WebSocket`s, but not by this handshake.
     BadHandshake(websocket::Fault),
+    /// The client has sent more requests than its route allows.
+    TooManyRequests {
+        /// Seconds after which the next one is let in.
+        retry_after: u32,
+    },
     /// The body is larger than its route allows.
     BodyTooLarge,
     /// The body breaks the rules of its framing.
@@ -78,6 +83,7 @@ impl Failure {
             Self::FileMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoWebSocket | Self::OnlyHttps => StatusCode::FORBIDDEN,
             Self::BadHandshake(fault) => fault.status(),
+            Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ClientSilent => StatusCode::REQUEST_TIMEOUT,
             Self::ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
@@ -106,6 +112,7 @@ impl Failure {
             Self::OnlyHttps => "This address is served over https only.",
             Self::NoWebSocket => "This address takes no WebSockets.",
             Self::BadHandshake(fault) => fault.sentence(),
+            Self::TooManyRequests { .. } => "Too many requests: try again later.",
             Self::BodyTooLarge => "The body is too large for this address.",
             Self::MalformedBody => "The body is malformed.",
             Self::ClientSilent => "The request did not arrive in time.",
@@ -119,17 +126,23 @@ impl Failure {
         }
     }
 
-    fn extra(self) -> Vec<(header::HeaderName, &'static str)> {
+    fn extra(self) -> Vec<(header::HeaderName, HeaderValue)> {
+        let fixed = HeaderValue::from_static;
         match self {
-            Self::NoServer | Self::Busy | Self::FileUnavailable => vec![(header::RETRY_AFTER, "1")],
-            Self::FileMethod => vec![(header::ALLOW, files::ALLOW)],
+            Self::NoServer | Self::Busy | Self::FileUnavailable => {
+                vec![(header::RETRY_AFTER, fixed("1"))]
+            }
+            Self::TooManyRequests { retry_after } => {
+                vec![(header::RETRY_AFTER, retry_after.into())]
+            }
+            Self::FileMethod => vec![(header::ALLOW, fixed(files::ALLOW))],
             Self::Refused { status, .. } if status == StatusCode::METHOD_NOT_ALLOWED => {
-                vec![(header::ALLOW, crate::head::ALLOW)]
+                vec![(header::ALLOW, fixed(crate::head::ALLOW))]
             }
             Self::BadHandshake(websocket::Fault::Version) => vec![
-                (header::SEC_WEBSOCKET_VERSION, websocket::VERSION),
+                (header::SEC_WEBSOCKET_VERSION, fixed(websocket::VERSION)),
                 // A 426 says what to switch to (RFC 9110, 15.5.22).
-                (header::UPGRADE, "websocket"),
+                (header::UPGRADE, fixed("websocket")),
             ],
             _ => Vec::new(),
         }

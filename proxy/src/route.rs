@@ -74,6 +74,11 @@ impl<T> Table<T> {
         })
     }
 
+    /// All routes.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.routes.iter().map(|(_, route)| route)
+    }
+
     fn position<'p>(
         &self,
         host: Option<&str>,

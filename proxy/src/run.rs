@@ -145,6 +145,7 @@ fn serve_until_stopped(config: Config) -> Result<ExitCode, StartError> {
         .enable_all()
         .build()
         .map_err(StartError::Runtime)?;
+    server::descriptors::raise_limit();
     let sockets = Sockets::bind(&config)?;
     let (access_log, writer) = AccessLog::open(config.access_log).map_err(StartError::AccessLog)?;
     let code = runtime.block_on(async {

@@ -17,6 +17,7 @@ use crate::balance::{Asked, Reason, Wish};
 use crate::forward;
 use crate::gateway::Target;
 use crate::head::{self, Verdict};
+use crate::rate_limit::{Limit, Refused};
 use crate::respond::Failure;
 use crate::upstream::health::State as Fitness;
 use crate::upstream::{Explained, QueueSettings, Upstream};
@@ -38,6 +39,8 @@ pub(super) struct Explanation {
     request: String,
     client: IpAddr,
     route: Option<String>,
+    /// The limit of the route, and whether it lets the client in at this moment.
+    rate_limit: Option<RateLimit>,
     /// `upstream`, `files` or nothing.
     target: Option<&'static str>,
     upstream: Option<Arc<str>>,
@@ -71,6 +74,31 @@ impl Refusal {
     }
 }
 
+/// How many requests each client may send on a route.
+#[derive(Debug, Serialize)]
+struct RateLimit {
+    requests: u32,
+    per: String,
+    burst: u32,
+    /// The request would be let in now.
+    admits: bool,
+    /// Seconds until it would be.
+    retry_after: Option<u32>,
+}
+
+impl RateLimit {
+    fn of(limit: &Limit, client: IpAddr) -> Self {
+        let refused = limit.would_admit(client, Instant::now()).err();
+        Self {
+            requests: limit.rate.requests,
+            per: format!("{:?}", limit.rate.per),
+            burst: limit.rate.burst,
+            admits: refused.is_none(),
+            retry_after: refused.map(Refused::retry_after),
+        }
+    }
+}
+
 /// A server that it could go to.
 #[derive(Debug, Serialize)]
 struct Candidate {
@@ -99,9 +127,12 @@ pub(super) async fn explain(
     let live = admin.live.load();
     let path = request.path.split('?').next().unwrap_or_default();
     let found = live.routes.find(request.host.as_deref(), path);
+    let client = live.clients.client_of(request.client, &request.headers);
+    let limit = found.as_ref().and_then(|found| found.route.limit.as_ref());
     let mut explanation = Explanation {
         request: format!("{} {}", request.method, request.path),
-        client: live.clients.client_of(request.client, &request.headers),
+        client,
+        rate_limit: limit.map(|limit| RateLimit::of(limit, client)),
         route: found.as_ref().map(|found| found.matcher.to_string()),
         target: None,
         upstream: None,

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::Admin;
 use crate::figures::{BOUNDS_MS, CLASSES, RouteFigures};
 use crate::live::Live;
+use crate::server::places::Places;
 use crate::upstream::Upstream;
 use crate::upstream::health::State as Fitness;
 use crate::upstream::server::Server;
@@ -27,6 +28,7 @@ fn text(admin: &Admin) -> String {
     page.line("proxy_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
     page.begin("proxy_stopping", "gauge", "1 while the proxy stops");
     page.line("proxy_stopping", &[], u8::from(admin.drain.has_begun()));
+    connections(&mut page, &admin.places);
     routes(&mut page, &live);
     upstreams(&mut page, &live);
     servers(&mut page, &live);
@@ -47,6 +49,49 @@ fn text(admin: &Admin) -> String {
         page.line("proxy_events_total", &[("event", event)], count);
     }
     page.0
+}
+
+/// A figure of the clients' connections: its name, its kind, what it is, and how it is read.
+type OfPlaces = (&'static str, &'static str, &'static str, fn(&Places) -> u64);
+
+const CONNECTIONS: [OfPlaces; 5] = [
+    (
+        "proxy_client_connections",
+        "gauge",
+        "open connections of clients",
+        |places| count(places.taken()),
+    ),
+    (
+        "proxy_client_connections_idle",
+        "gauge",
+        "those that wait for their next request",
+        |places| count(places.resting()),
+    ),
+    (
+        "proxy_client_connections_max",
+        "gauge",
+        "how many there may be",
+        |places| count(places.most()),
+    ),
+    (
+        "proxy_client_connections_closed_total",
+        "counter",
+        "idle ones that were closed to make room",
+        Places::called_back,
+    ),
+    (
+        "proxy_client_connections_refused_total",
+        "counter",
+        "those over max_connections_per_address",
+        Places::turned_away,
+    ),
+];
+
+fn connections(page: &mut Page, places: &Places) {
+    for (name, kind, what, read) in CONNECTIONS {
+        page.begin(name, kind, what);
+        page.line(name, &[], read(places));
+    }
 }
 
 fn routes(page: &mut Page, live: &Live) {
@@ -70,6 +115,15 @@ fn routes(page: &mut Page, live: &Live) {
     for route in &all {
         let labels = [("route", &**route.label())];
         page.line("proxy_requests_in_flight", &labels, route.in_flight());
+    }
+    page.begin(
+        "proxy_rate_limited_total",
+        "counter",
+        "requests over the rate of their client (429), by route",
+    );
+    for route in &all {
+        let labels = [("route", &**route.label())];
+        page.line("proxy_rate_limited_total", &labels, route.limited());
     }
     let name = "proxy_request_duration_seconds";
     page.begin(

@@ -30,6 +30,7 @@ use crate::events::Events;
 use crate::live::InForce;
 use crate::reload::Reloads;
 use crate::respond;
+use crate::server::places::Places;
 
 /// How many may listen to events at the same time.
 const SUBSCRIBERS: usize = 32;
@@ -42,6 +43,7 @@ pub struct Admin {
     events: Arc<Events>,
     reloads: Reloads,
     access_log: Arc<AccessLog>,
+    places: Arc<Places>,
     subscribers: Arc<Semaphore>,
 }
 
@@ -53,6 +55,7 @@ impl Admin {
         events: Arc<Events>,
         reloads: Reloads,
         access_log: Arc<AccessLog>,
+        places: Arc<Places>,
     ) -> Self {
         Self {
             live,
@@ -60,6 +63,7 @@ impl Admin {
             events,
             reloads,
             access_log,
+            places,
             subscribers: Arc::new(Semaphore::new(SUBSCRIBERS)),
         }
     }

@@ -221,13 +221,15 @@ fn clients(raw: RawClients, faults: &mut Faults<'_>) -> Clients {
         max_connections,
         max_connections_per_address,
     } = raw;
-    faults.take(max_connections_per_address);
     let mut clients = Clients::default();
     faults.set(&mut clients.header_timeout, header_timeout);
     faults.set(&mut clients.idle_timeout, idle_timeout);
     faults.set(&mut clients.body_timeout, body_timeout);
     if let Some(most) = faults.take(max_connections) {
         clients.max_connections = usize::try_from(most).unwrap_or(usize::MAX);
+    }
+    if let Some(most) = faults.take(max_connections_per_address) {
+        clients.max_connections_per_address = usize::try_from(most).unwrap_or(usize::MAX);
     }
     clients.trusted_proxies = trusted_proxies
         .into_iter()

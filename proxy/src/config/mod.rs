@@ -15,7 +15,6 @@ mod routes;
 mod setting;
 mod source;
 mod tls;
-mod unbuilt;
 mod units;
 mod upstreams;
 
@@ -32,6 +31,7 @@ use crate::certificate::Tls;
 use crate::clients::Clients;
 use crate::files::Rules;
 use crate::idempotency::Idempotency;
+use crate::rate_limit::Rate;
 use crate::route::Matcher;
 use crate::upstream;
 
@@ -76,6 +76,8 @@ pub struct Route {
     pub matcher: Matcher,
     /// What answers them.
     pub target: Target,
+    /// How many of them each client may send. Default none: as many as it likes.
+    pub rate_limit: Option<Rate>,
 }
 
 /// What answers the requests of a route.

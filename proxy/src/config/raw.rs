@@ -1,8 +1,8 @@
 //! The configuration as it is written: every key of the product has its place here.
 //!
-//! A key that is not here is refused. What a value may be, its type in [`super::setting`] says; a
-//! key whose feature is not built yet has a type of [`super::unbuilt`]. [`super::build`] takes
-//! every struct apart field by field, so that no key can be read and then forgotten.
+//! A key that is not here is refused. What a value may be, its type in [`super::setting`] says.
+//! [`super::build`] takes every struct apart field by field, so that no key can be read and then
+//! forgotten.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,7 +17,6 @@ use super::setting::{
     PeriodOrNone, Size, TokenFile, Whole,
 };
 use super::tls::FilePath;
-use super::unbuilt::{NotBuilt, Zero};
 use crate::balance::Key;
 use crate::idempotency::Idempotency;
 use crate::route::{HostPattern, Prefix};
@@ -52,7 +51,7 @@ pub(super) struct RawClients {
     pub(super) idle_timeout: Option<Given<Period>>,
     pub(super) body_timeout: Option<Given<Period>>,
     pub(super) max_connections: Option<Given<Whole<1, 1_000_000>>>,
-    pub(super) max_connections_per_address: Option<Given<Zero>>,
+    pub(super) max_connections_per_address: Option<Given<Whole<0, 1_000_000>>>,
 }
 
 /// `[tls]`
@@ -85,9 +84,21 @@ pub(super) struct RawRoute {
     pub(super) upstream: Option<Given<Name>>,
     pub(super) max_body: Option<Given<Size>>,
     pub(super) idempotency: Option<Given<Idempotency>>,
-    pub(super) rate_limit: Option<Given<NotBuilt>>,
+    pub(super) rate_limit: Option<Spanned<RawRateLimit>>,
     pub(super) websocket: Option<Given<Flag>>,
     pub(super) compress: Option<Given<Flag>>,
+}
+
+/// `rate_limit` of a route
+#[derive(Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table such as { requests = 100, per = \"1s\", burst = 200 }"
+)]
+pub(super) struct RawRateLimit {
+    pub(super) requests: Option<Given<Whole<1, 1_000_000>>>,
+    pub(super) per: Option<Given<Period>>,
+    pub(super) burst: Option<Given<Whole<1, 1_000_000>>>,
 }
 
 /// One of `[upstreams.NAME]`

@@ -4,15 +4,17 @@ use std::collections::HashMap;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::Spanned;
 
 use super::build::Faults;
-use super::raw::RawRoute;
+use super::raw::{RawRateLimit, RawRoute};
 use super::setting::{Folder, Given, Name};
 use super::{Route, Target, unreadable};
 use crate::files::Rules;
 use crate::idempotency::Idempotency;
+use crate::rate_limit::Rate;
 use crate::route::{HostPattern, Matcher, Prefix};
 
 /// The largest request body where a route does not say: 1 MiB.
@@ -64,7 +66,7 @@ fn route(
         websocket,
         compress,
     } = raw.into_inner();
-    faults.take(rate_limit);
+    let rate_limit = rate_limit.and_then(|raw| rate(raw, faults));
     let matcher = matcher(host, path, &table, lines, faults);
     let max_body = faults.take_at(max_body);
     let idempotency = faults.take_at(idempotency);
@@ -132,6 +134,27 @@ fn route(
     Some(Route {
         matcher: matcher?,
         target: target?,
+        rate_limit,
+    })
+}
+
+/// Makes the limit of a route: by default in a second, and no more at once than in that time.
+fn rate(raw: Spanned<RawRateLimit>, faults: &mut Faults<'_>) -> Option<Rate> {
+    let table = raw.span();
+    let RawRateLimit {
+        requests,
+        per,
+        burst,
+    } = raw.into_inner();
+    if requests.is_none() {
+        faults.missing(Some(&table), "requests", "a whole number such as 100");
+    }
+    let (per, burst) = (faults.take(per), faults.take(burst));
+    let requests = faults.take(requests)?;
+    Some(Rate {
+        requests,
+        per: per.unwrap_or(Duration::from_secs(1)),
+        burst: burst.unwrap_or(requests),
     })
 }
 

@@ -33,6 +33,14 @@ pub(super) struct Form {
     pub(super) validators: Validators,
 }
 
+impl Form {
+    fn share(&mut self, other: &Self) {
+        if self.content == other.content {
+            self.content = other.content.clone();
+        }
+    }
+}
+
 /// A small file as it was read.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -108,6 +116,16 @@ impl Held {
             .map(|(_, form)| form)
     }
 
+    /// Takes the bytes of a copy that is held already, if they are the same.
+    fn share(&mut self, other: &Self) {
+        self.plain.share(&other.plain);
+        for (coding, form) in &mut self.encoded {
+            if let Some(other) = other.form(*coding) {
+                form.share(other);
+            }
+        }
+    }
+
     fn bytes(&self) -> usize {
         let encoded = self.encoded.iter().map(|(_, form)| form.content.len());
         self.plain.content.len() + encoded.sum::<usize>()
@@ -179,16 +197,23 @@ impl Memory {
         })
     }
 
-    /// Holds a file that was looked at just now.
-    pub(super) fn keep(&self, name: &str, held: &Arc<Held>, now: Instant) {
+    /// Holds a file that was looked at just now, and returns what is to be sent.
+    ///
+    /// Many may have read the same file at the same time, and slow clients would hold the copy of
+    /// each for long: bytes that are held already are not held twice.
+    pub(super) fn keep(&self, name: &str, mut held: Arc<Held>, now: Instant) -> Arc<Held> {
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(before), Some(new)) = (files.by_name.get(name), Arc::get_mut(&mut held)) {
+            new.share(before);
+        }
         held.looked_at
             .store(self.milliseconds(now), Ordering::Relaxed);
-        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
         files.bytes += held.bytes();
-        if let Some(before) = files.by_name.insert(name.to_owned(), Arc::clone(held)) {
+        if let Some(before) = files.by_name.insert(name.to_owned(), Arc::clone(&held)) {
             files.bytes -= before.bytes();
         }
         while files.bytes > CAPACITY && files.drop_the_oldest() {}
+        held
     }
 
     /// Lets go of a file that is not there any more.
@@ -244,7 +269,7 @@ mod tests {
     fn a_file_is_fresh_for_a_while() {
         let began = Instant::now();
         let memory = Memory::new(began);
-        memory.keep("a", &held("a", 3), began);
+        memory.keep("a", held("a", 3), began);
         assert!(memory.fresh("a", began + FRESH / 2).is_some());
         assert!(memory.fresh("a", began + FRESH).is_none());
         assert!(memory.known("a").is_some());
@@ -260,14 +285,28 @@ mod tests {
         for (age, name) in ["a.bin", "b.bin", "c.bin"].into_iter().enumerate() {
             memory.keep(
                 name,
-                &held(name, half),
+                held(name, half),
                 began + Duration::from_secs(age as u64),
             );
         }
         assert!(memory.known("a.bin").is_none());
         assert!(memory.known("b.bin").is_some() && memory.known("c.bin").is_some());
-        memory.keep("c.bin", &held("c.bin", 1), began + Duration::from_secs(9));
+        memory.keep("c.bin", held("c.bin", 1), began + Duration::from_secs(9));
         assert!(memory.files.read().unwrap().bytes == half + 1);
+    }
+
+    #[test]
+    fn the_same_bytes_are_held_once() {
+        let began = Instant::now();
+        let memory = Memory::new(began);
+        let first = memory.keep("a.css", held("a.css", 5000), began);
+        let again = memory.keep("a.css", held("a.css", 5000), began);
+        let at = |held: &Held| held.plain.content.as_ptr();
+        assert_eq!(at(&first), at(&again));
+        let other = memory.keep("a.css", held("a.css", 5001), began);
+        assert_ne!(at(&first), at(&other));
+        let held = memory.files.read().unwrap().bytes;
+        assert_eq!(held, other.bytes());
     }
 
     #[test]

@@ -227,10 +227,10 @@ impl Root {
             .disk
             .run(move || open::open(&folder, &wanted, known))
             .await;
-        match &opened {
-            Ok(Opened::Small(held)) => self.memory.keep(name, held, looked),
-            _ => self.memory.forget(name),
+        if let Ok(Opened::Small(held)) = opened {
+            return Ok(Opened::Small(self.memory.keep(name, held, looked)));
         }
+        self.memory.forget(name);
         opened
     }
 }

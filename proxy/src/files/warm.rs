@@ -3,7 +3,6 @@
 //! Blocking, at load. Bounded: what is left is read when it is first asked for.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cap_std::fs::Dir;
@@ -50,6 +49,6 @@ pub(super) fn fill(memory: &Memory, folder: &Dir) {
 fn read(memory: &Memory, folder: &Dir, path: &Path) {
     let Some(name) = path.to_str() else { return };
     if let Ok(Opened::Small(held)) = open::open(folder, name, None) {
-        memory.keep(name, &Arc::clone(&held), Instant::now());
+        memory.keep(name, held, Instant::now());
     }
 }

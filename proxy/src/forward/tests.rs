@@ -4,6 +4,7 @@ use super::*;
 
 pub(super) const STRANGER: Client<'_> = Client {
     address: IpAddr::V4(std::net::Ipv4Addr::new(9, 9, 9, 9)),
+    real: IpAddr::V4(std::net::Ipv4Addr::new(9, 9, 9, 9)),
     is_trusted_proxy: false,
     scheme: "http",
     version: Version::HTTP_11,
@@ -79,6 +80,7 @@ fn a_stranger_s_word_on_addresses_is_replaced() {
 fn a_trusted_proxy_s_word_is_kept_and_its_address_appended() {
     let proxy = Client {
         address: "::1".parse().unwrap(),
+        real: "2.2.2.2".parse().unwrap(),
         is_trusted_proxy: true,
         version: Version::HTTP_10,
         ..STRANGER
@@ -96,7 +98,8 @@ fn a_trusted_proxy_s_word_is_kept_and_its_address_appended() {
         &[
             ("x-forwarded-for", Some("1.1.1.1, 2.2.2.2, ::1")),
             ("x-forwarded-proto", Some("https")),
-            ("x-real-ip", Some("1.1.1.1")),
+            // Not the word of its client, which it may have passed on.
+            ("x-real-ip", Some("2.2.2.2")),
             (
                 "forwarded",
                 Some("for=1.1.1.1, for=\"[::1]\";proto=http;host=\"shop\""),
@@ -104,6 +107,18 @@ fn a_trusted_proxy_s_word_is_kept_and_its_address_appended() {
             ("via", Some("1.1 edge, 1.0 proxy")),
         ],
     );
+}
+
+#[test]
+fn a_trusted_proxy_may_name_its_client_in_one_field() {
+    let proxy = Client {
+        is_trusted_proxy: true,
+        ..STRANGER
+    };
+    let told = request(&[("x-real-ip", "1.1.1.1")], &proxy);
+    check(&told, &[("x-real-ip", Some("1.1.1.1"))]);
+    let told = request(&[("x-real-ip", "1.1.1.1")], &STRANGER);
+    check(&told, &[("x-real-ip", Some("9.9.9.9"))]);
 }
 
 #[test]
@@ -152,6 +167,7 @@ fn addresses_are_written_as_each_field_asks() {
     ] {
         let client = Client {
             address: address.parse().unwrap(),
+            real: address.parse().unwrap(),
             ..STRANGER
         };
         let element = format!("for={node};proto=http");

@@ -9,12 +9,14 @@
 //! A client that closes its sending side may still be reading (`printf … | nc -N`), or may be
 //! gone: nobody can tell until something is written to it. It is given a while.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::{self, MaybeUninit};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant as StdInstant};
 
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
@@ -23,11 +25,14 @@ use pingora_core::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
     TimingDigest, UniqueID, UniqueIDType,
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::body::BodyEnd;
+use super::pace::Pace;
 
+/// What is read at once.
+const PIECE: usize = 4096;
 /// Pipelined bytes that are read ahead while a request is answered.
 const AHEAD: usize = 32 * 1024;
 /// How long a client that has closed its sending side may wait for the next piece of its answer.
@@ -47,6 +52,12 @@ pub struct ClientStream {
     tunnel: AtomicBool,
     /// Runs since the client has closed its sending side.
     leaving: Option<Pin<Box<Sleep>>>,
+    /// How quickly the body comes.
+    incoming: Pace,
+    /// Runs while more of the body is waited for.
+    slow: Option<Pin<Box<Sleep>>>,
+    /// How quickly answers are taken.
+    outgoing: Pace,
     /// Runs while a write makes no progress.
     stalled: Option<Pin<Box<Sleep>>>,
 }
@@ -60,6 +71,9 @@ impl ClientStream {
             body: BodyEnd::NONE,
             tunnel: AtomicBool::new(false),
             leaving: None,
+            incoming: Pace::default(),
+            slow: None,
+            outgoing: Pace::default(),
             stalled: None,
         }
     }
@@ -75,15 +89,25 @@ impl ClientStream {
     }
 
     /// Reads more of the next request's head; 0 when the client has closed.
+    ///
+    /// No memory is taken before there is something to hold: most clients are waited for most of
+    /// the time.
     pub async fn read_more(&mut self) -> io::Result<usize> {
-        self.ahead.reserve(4096);
-        self.inner.read_buf(&mut self.ahead).await
+        poll_fn(|cx| self.poll_fill(cx)).await
     }
 
     /// Takes the head off and lets the body that follows it through.
     pub fn begin_request(&mut self, head: usize, body: BodyEnd) -> BytesMut {
         self.body = body;
-        self.ahead.split_to(head)
+        self.incoming = Pace::default();
+        self.slow = None;
+        self.outgoing = Pace::default();
+        if head == self.ahead.len() {
+            // Nothing stays behind, and so no memory.
+            mem::take(&mut self.ahead)
+        } else {
+            self.ahead.split_to(head)
+        }
     }
 
     /// Whether the request has been read to its end.
@@ -107,9 +131,8 @@ impl ClientStream {
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.ahead.reserve(4096);
-        let mut room = [0; 4096];
-        let mut buffer = ReadBuf::new(&mut room);
+        let mut room = [MaybeUninit::uninit(); PIECE];
+        let mut buffer = ReadBuf::uninit(&mut room);
         ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buffer))?;
         self.ahead.extend_from_slice(buffer.filled());
         Poll::Ready(Ok(buffer.filled().len()))
@@ -143,16 +166,47 @@ impl ClientStream {
         cx: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
+        if let Poll::Ready(done) = &written {
             self.stalled = None;
+            let bytes = *done.as_ref().unwrap_or(&0);
+            self.outgoing.moved(bytes, StdInstant::now);
             if let Some(leaving) = &mut self.leaving {
                 leaving.as_mut().reset(Instant::now() + HALF_CLOSED);
             }
             return written;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALLED)));
+        let outgoing = &mut self.outgoing;
+        let stalled = self.stalled.get_or_insert_with(|| {
+            let now = StdInstant::now();
+            outgoing.wait(now);
+            let end = outgoing
+                .deadline()
+                .map_or(now + STALLED, |d| d.min(now + STALLED));
+            Box::pin(sleep_until(end.into()))
+        });
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Waits for more of the body, unless it comes too slowly.
+    fn watch_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(read) = self.poll_fill(cx) {
+            let bytes = *read.as_ref().unwrap_or(&0);
+            self.incoming.moved(bytes, StdInstant::now);
+            return Poll::Ready(read);
+        }
+        self.incoming.wait(StdInstant::now());
+        while let Some(deadline) = self.incoming.deadline() {
+            let slow = self
+                .slow
+                .get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
+            ready!(slow.as_mut().poll(cx));
+            if StdInstant::now() >= deadline {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            slow.as_mut().reset(deadline.into());
+        }
+        Poll::Pending
     }
 }
 
@@ -169,7 +223,7 @@ impl AsyncRead for ClientStream {
         if this.body.is_reached() {
             return this.poll_closed(cx);
         }
-        if this.ahead.is_empty() && ready!(this.poll_fill(cx))? == 0 {
+        if this.ahead.is_empty() && ready!(this.watch_body(cx))? == 0 {
             return Poll::Ready(Ok(()));
         }
         let room = out.remaining().min(this.ahead.len());

@@ -8,10 +8,11 @@
 pub mod body;
 pub mod client;
 mod http2;
+pub mod pace;
 mod preface;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -31,6 +32,7 @@ use crate::head::{self, Verdict};
 use crate::live::InForce;
 use crate::request_id;
 use crate::respond::{self, Failure};
+use crate::server::places::{Place, Rest};
 use body::BodyEnd;
 use client::ClientStream;
 
@@ -62,8 +64,17 @@ enum Arrived {
 
 impl Front {
     /// Serves a connection until one of the two sides ends it.
-    pub async fn serve(&self, stream: Stream, peer: Option<SocketAddr>, is_secure: bool) {
-        let client = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    ///
+    /// While it waits for a further request, its `place` may be taken for another connection, and
+    /// then it is closed.
+    pub async fn serve(
+        &self,
+        stream: Stream,
+        peer: SocketAddr,
+        is_secure: bool,
+        place: &mut Place,
+    ) {
+        let client = peer.ip().to_canonical();
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             let nothing = BytesMut::new();
             return Box::pin(self.serve_http2(stream, nothing, client, is_secure)).await;
@@ -72,8 +83,12 @@ impl Front {
         let mut patience = self.live.load().clients.header_timeout;
         // Over TLS it is agreed on before the first byte, and later there is no way to HTTP/2.
         let mut may_be_http2 = !is_secure;
+        let mut was_kept = false;
         loop {
-            let Some(first_byte) = self.first_byte(&mut connection, patience).await else {
+            let rests = was_kept && connection.ahead().is_empty();
+            let rest = rests.then(|| place.rest());
+            let first_byte = self.first_byte(&mut connection, patience, rest);
+            let Some(first_byte) = first_byte.await else {
                 return;
             };
             if may_be_http2 && self.begins_http2(&mut connection, first_byte).await {
@@ -89,15 +104,20 @@ impl Front {
             let accepted = match self.read_head(&mut connection, first_byte).await {
                 Arrived::Request(accepted) => *accepted,
                 Arrived::Refused(refused) => {
-                    return self.refuse(connection, &arrival, *refused).await;
+                    return Box::pin(self.refuse(connection, &arrival, *refused)).await;
                 }
-                Arrived::Late => return self.refuse(connection, &arrival, late()).await,
+                Arrived::Late => {
+                    return Box::pin(self.refuse(connection, &arrival, late())).await;
+                }
                 Arrived::Gone => return,
             };
-            let Some(next) = self.hand_over(connection, accepted, arrival).await else {
+            // Boxed, as most connections have no request in hand most of the time.
+            let answered = Box::pin(self.hand_over(connection, accepted, arrival)).await;
+            let Some(next) = answered.filter(|_| place.is_held()) else {
                 return;
             };
             connection = next;
+            was_kept = true;
             patience = self.live.load().clients.idle_timeout;
         }
     }
@@ -107,11 +127,13 @@ impl Front {
         &self,
         connection: &mut ClientStream,
         patience: Duration,
+        rest: Option<Rest<'_>>,
     ) -> Option<Instant> {
         if connection.ahead().is_empty() {
             let read = tokio::select! {
                 biased;
                 read = timeout(patience, connection.read_more()) => read,
+                () = called_back(rest) => return None,
                 () = self.drain.reached(Phase::Closing) => return None,
             };
             if !matches!(read, Ok(Ok(bytes)) if bytes > 0) {
@@ -246,6 +268,14 @@ impl Front {
 async fn say_goodbye(connection: &mut ClientStream, page: &respond::Page) -> io::Result<()> {
     connection.write_all(&page.to_http1()).await?;
     connection.shutdown().await
+}
+
+/// Waits until the place of a connection that rests is taken.
+async fn called_back(rest: Option<Rest<'_>>) {
+    match rest {
+        Some(mut rest) => rest.called_back().await,
+        None => std::future::pending().await,
+    }
 }
 
 fn late() -> head::Refused {

@@ -57,6 +57,8 @@ pub struct Exchange {
     pub live: Arc<Live>,
     /// Where it comes from.
     pub arrival: Arrival,
+    /// Whose request it is: of trusted proxies, their client.
+    pub client: IpAddr,
     /// Its id, the client's or a new one.
     pub request_id: String,
     /// The route that matched, for the log.
@@ -126,6 +128,7 @@ impl Exchange {
                 client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
                 at: now,
             },
+            client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             request_id: String::new(),
             route: None,
             upstream: None,

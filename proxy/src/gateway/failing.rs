@@ -1,5 +1,6 @@
 //! What the gateway does when a try, or the whole request, fails.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use http::{StatusCode, header};
@@ -151,9 +152,11 @@ pub(super) fn announced_length(session: &Session) -> Option<u64> {
 pub(super) fn failure_of(error: &Error) -> Failure {
     match (error.esource(), error.etype()) {
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => Failure::ClientSilent,
-        (ErrorSource::Downstream, ErrorType::ReadError) if is_malformed(error) => {
-            Failure::MalformedBody
-        }
+        (ErrorSource::Downstream, ErrorType::ReadError) => match io_kind(error) {
+            Some(io::ErrorKind::InvalidData) => Failure::MalformedBody,
+            Some(io::ErrorKind::TimedOut) => Failure::ClientSilent,
+            _ => Failure::ClientGone,
+        },
         (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader) => Failure::MalformedBody,
         (ErrorSource::Downstream, _) => Failure::ClientGone,
         (ErrorSource::Upstream, ErrorType::ReadTimedout | ErrorType::ConnectTimedout) => {
@@ -164,12 +167,11 @@ pub(super) fn failure_of(error: &Error) -> Failure {
     }
 }
 
-/// Whether the client's stream reported a body that breaks the rules of its framing.
-fn is_malformed(error: &Error) -> bool {
-    let cause = error.cause.as_deref();
-    cause
-        .and_then(|cause| cause.downcast_ref::<std::io::Error>())
-        .is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData)
+/// What the client's stream reported: a body that breaks the rules of its framing is invalid data,
+/// one that comes too slowly has timed out.
+fn io_kind(error: &Error) -> Option<io::ErrorKind> {
+    let cause = error.cause.as_deref()?.downcast_ref::<io::Error>()?;
+    Some(cause.kind())
 }
 
 /// Tells the client of the failure if it can still be told.

@@ -96,7 +96,7 @@ fn entry<'a>(
     Entry {
         time: timestamp(SystemTime::now() - elapsed),
         request_id: &exchange.request_id,
-        client: exchange.arrival.client.to_string(),
+        client: exchange.client.to_string(),
         protocol: Some(protocol(unlogged.version)),
         method: Some(unlogged.method.as_str()),
         path: Some(unlogged.uri.path()),

@@ -32,6 +32,7 @@ use crate::files;
 use crate::forward;
 use crate::idempotency::{Idempotency, Key};
 use crate::live::InForce;
+use crate::rate_limit::Limit;
 use crate::request_id;
 use crate::respond::{self, Failure};
 use crate::retry;
@@ -39,11 +40,13 @@ use crate::upstream::Upstream;
 use crate::upstream::dialler::CutHandle;
 use exchange::{Arrival, Exchange};
 
-/// A route: where it leads, and what is counted of it.
+/// A route: where it leads, whom it lets in, and what is counted of it.
 #[derive(Debug, Clone)]
 pub struct Route {
     /// Where it leads.
     pub target: Arc<Target>,
+    /// How many requests each client may send.
+    pub limit: Option<Limit>,
     /// What is counted of it.
     pub figures: Arc<RouteFigures>,
 }
@@ -111,7 +114,12 @@ impl ProxyHttp for Gateway {
             // Over HTTP/2 it comes with the request.
             exchange.arrival = arrival;
         }
-        exchange.request_id = request_id::of(&session.req_header().headers);
+        let headers = &session.req_header().headers;
+        exchange.request_id = request_id::of(headers);
+        exchange.client = exchange
+            .live
+            .clients
+            .client_of(exchange.arrival.client, headers);
         line::begin(session, exchange, &self.access_log);
         passing::settle_connection(session, exchange, self.drain.has_begun());
         Ok(())
@@ -133,9 +141,21 @@ impl ProxyHttp for Gateway {
         let Some(found) = live.routes.find(host, header.uri.path()) else {
             return serving::refuse(session, exchange, Failure::NoRoute).await;
         };
-        let Route { target, figures } = found.route;
+        let Route {
+            target,
+            limit,
+            figures,
+        } = found.route;
         exchange.route = Some(Arc::clone(figures.label()));
         exchange.in_flight = figures.begin();
+        if let Some(limit) = limit
+            && let Err(refused) = limit.admit(exchange.client, Instant::now())
+        {
+            figures.count_limited();
+            let retry_after = refused.retry_after();
+            let failure = Failure::TooManyRequests { retry_after };
+            return serving::refuse(session, exchange, failure).await;
+        }
         match &**target {
             Target::Files(root) => {
                 let below = found.rest.to_owned();
@@ -155,9 +175,7 @@ impl ProxyHttp for Gateway {
                     &Asked {
                         headers: &header.headers,
                         path: header.uri.path(),
-                        client: live
-                            .clients
-                            .client_of(exchange.arrival.client, &header.headers),
+                        client: exchange.client,
                     },
                 );
                 exchange.key = Key::of(*idempotency, &header.method, &header.headers);

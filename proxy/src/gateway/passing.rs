@@ -61,6 +61,7 @@ pub(super) fn rewrite_request(
         headers,
         &forward::Client {
             address: exchange.arrival.client,
+            real: exchange.client,
             is_trusted_proxy: exchange.live.clients.trusts(exchange.arrival.client),
             scheme: if exchange.arrival.is_secure {
                 "https"

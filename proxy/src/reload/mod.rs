@@ -19,7 +19,8 @@ use crate::access_log::AccessLog;
 use crate::config::{Config, Fault, Refused, Severity};
 use crate::events::{Events, What};
 use crate::live::{InForce, Live};
-use crate::server::slots::Slots;
+use crate::server::descriptors;
+use crate::server::places::Places;
 use crate::upstream::Upstream;
 use watch::Watch;
 
@@ -82,7 +83,7 @@ pub struct Reloading {
     /// Who is told.
     pub events: Arc<Events>,
     /// The places for connections.
-    pub slots: Arc<Slots>,
+    pub places: Arc<Places>,
     /// The access log, which may be switched on and off.
     pub access_log: Arc<AccessLog>,
     /// SIGHUP came.
@@ -181,7 +182,11 @@ impl Reloading {
                 upstream.close();
             }
         }
-        self.slots.set_most(config.clients.max_connections);
+        let wanted = config.clients.max_connections;
+        if wanted != self.config.clients.max_connections {
+            descriptors::warn_if_short(wanted, self.places.ceiling());
+        }
+        self.places.set_most(wanted);
         self.access_log.switch(config.access_log);
         self.config = Arc::new(config);
     }

@@ -1,22 +1,24 @@
 //! Accepting connections, and no longer accepting them.
 
 use std::future::Future;
-use std::net::TcpListener as StdListener;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pingora_core::protocols::l4::stream::Stream;
-use pingora_core::protocols::{GetSocketDigest, SocketDigest};
+use pingora_core::protocols::{GetSocketDigest, SocketDigest, Stream as IoStream};
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use super::StartError;
-use super::slots::Slots;
+use super::places::{Place, Places};
 use super::tls::Handshakes;
+use super::trouble::Trouble;
 use crate::drain::{Drain, Phase};
 use crate::front::Front;
 use crate::keepalive;
@@ -29,6 +31,8 @@ const SETTLE: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_secs(8);
 /// The pause after a failed accept, which mostly means that descriptors have run out.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
+/// How many bytes of answers the system holds for a client beyond those that are on their way.
+const UNSENT: u32 = 128 * 1024;
 
 /// A port and how clients speak on it.
 pub(super) struct Port {
@@ -41,7 +45,7 @@ pub(super) struct Port {
 pub(super) async fn until_stopped(
     ports: Vec<Port>,
     front: Front,
-    slots: &Arc<Slots>,
+    places: &Arc<Places>,
     drain: &Arc<Drain>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
@@ -53,7 +57,7 @@ pub(super) async fn until_stopped(
             listener: TcpListener::from_std(port.listener).map_err(StartError::Runtime)?,
             handshakes: port.handshakes,
             front: Arc::clone(&front),
-            slots: Arc::clone(slots),
+            places: Arc::clone(places),
             connections: connections.clone(),
             drain: Arc::clone(drain),
         };
@@ -89,67 +93,151 @@ struct Acceptor {
     listener: TcpListener,
     handshakes: Option<Arc<Handshakes>>,
     front: Arc<Front>,
-    slots: Arc<Slots>,
+    places: Arc<Places>,
     connections: TaskTracker,
     drain: Arc<Drain>,
 }
 
+/// A connection that was accepted.
+type Newcomer = (TcpStream, SocketAddr);
+
+/// What may keep an acceptor from accepting.
+#[derive(Default)]
+struct Troubles {
+    descriptors: Trouble,
+    places: Trouble,
+    addresses: Trouble,
+}
+
 impl Acceptor {
     async fn run(self) {
+        let mut waiting = None;
         tokio::select! {
-            () = self.accept_for_ever() => {}
+            () = self.accept_for_ever(&mut waiting) => {}
             () = self.drain.reached(Phase::Deaf) => {}
         }
-        self.sweep_backlog().await;
+        self.sweep_backlog(waiting).await;
     }
 
-    async fn accept_for_ever(&self) {
+    /// A newcomer is `waiting` as long as there is no place for it; meanwhile nobody is accepted.
+    async fn accept_for_ever(&self, waiting: &mut Option<Newcomer>) {
+        let mut troubles = Troubles::default();
         loop {
-            let Some(slot) = self.slots.take().await else {
+            match self.listener.accept().await {
+                Ok(newcomer) => *waiting = Some(newcomer),
+                Err(error) => {
+                    self.not_accepted(&error, &mut troubles.descriptors).await;
+                    continue;
+                }
+            }
+            if troubles.descriptors.is_over() {
+                tracing::info!("connections are accepted again");
+            }
+            let Some(place) = self.place(&mut troubles.places).await else {
                 return;
             };
-            match self.listener.accept().await {
-                Ok((connection, _)) => self.serve(connection, slot),
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    sleep(AFTER_FAILURE).await;
-                }
+            if let Some(newcomer) = waiting.take() {
+                self.let_in(newcomer, place, &mut troubles.addresses);
             }
         }
     }
 
+    async fn place(&self, trouble: &mut Trouble) -> Option<Place> {
+        let at_once = self.places.try_take().or_else(|| self.places.call_back());
+        if at_once.is_some() {
+            if trouble.is_over() {
+                tracing::info!("there are places for new connections again");
+            }
+            return at_once;
+        }
+        if trouble.is_here(Instant::now().into()) {
+            tracing::warn!(
+                connections = self.places.most(),
+                "all places for connections are taken, and none is idle: new ones wait"
+            );
+        }
+        self.places.take().await
+    }
+
+    /// Waits for better times, if it is the system that has run out of something: who is idle
+    /// makes room, and whoever is being served notices nothing.
+    async fn not_accepted(&self, error: &io::Error, trouble: &mut Trouble) {
+        const OURS: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+        if !error
+            .raw_os_error()
+            .is_some_and(|code| OURS.contains(&code))
+        {
+            // The newcomer has left already.
+            return;
+        }
+        if trouble.is_here(Instant::now().into()) {
+            tracing::warn!(%error, "no connection can be accepted: new ones wait");
+        }
+        drop(self.places.call_back());
+        sleep(AFTER_FAILURE).await;
+    }
+
     /// Serves those whose connection the system has accepted on our behalf.
-    async fn sweep_backlog(&self) {
-        while let Some(slot) = self.slots.try_take() {
+    async fn sweep_backlog(&self, waiting: Option<Newcomer>) {
+        let mut trouble = Trouble::default();
+        if let Some(newcomer) = waiting
+            && let Some(place) = self.places.try_take().or_else(|| self.places.call_back())
+        {
+            self.let_in(newcomer, place, &mut trouble);
+        }
+        while let Some(place) = self.places.try_take() {
             match timeout(Duration::ZERO, self.listener.accept()).await {
-                Ok(Ok((connection, _))) => self.serve(connection, slot),
+                Ok(Ok(newcomer)) => self.let_in(newcomer, place, &mut trouble),
                 Ok(Err(_)) | Err(_) => return,
             }
         }
     }
 
-    fn serve(&self, connection: TcpStream, slot: OwnedSemaphorePermit) {
+    /// Serves a connection, unless its address has too many already: then it is closed.
+    fn let_in(&self, (connection, peer): Newcomer, place: Place, trouble: &mut Trouble) {
+        let live = self.front.live.load();
+        let clients = &live.clients;
+        let address = peer.ip().to_canonical();
+        let most = match clients.trusts(address) {
+            true => 0,
+            false => clients.max_connections_per_address,
+        };
+        match self.places.enter(address, most) {
+            Some(entered) => {
+                trouble.is_over();
+                self.serve(connection, peer, place.of_address(entered));
+            }
+            None if trouble.is_here(Instant::now().into()) => {
+                tracing::warn!(client = %address, most, "too many connections from one address: more are closed");
+            }
+            None => {}
+        }
+    }
+
+    fn serve(&self, connection: TcpStream, peer: SocketAddr, mut place: Place) {
         let front = Arc::clone(&self.front);
         let handshakes = self.handshakes.clone();
         self.connections.spawn(async move {
-            let peer = connection.peer_addr().ok();
             // Without it an answer in two writes may wait for the client's delayed ACK.
             let _ = connection.set_nodelay(true);
             keepalive::watch(&connection);
+            // What the client does not take stays with us, where it is bounded and watched.
+            let _ = SockRef::from(&connection).set_tcp_notsent_lowat(UNSENT);
             let digest = SocketDigest::from_raw_fd(connection.as_raw_fd());
             let mut stream = Stream::from(connection);
             stream.set_socket_digest(digest);
-            match handshakes {
-                None => front.serve(Box::new(stream), peer, false).await,
+            let (stream, is_secure): (IoStream, bool) = match handshakes {
+                None => (Box::new(stream), false),
                 Some(handshakes) => {
-                    // The slot is held meanwhile: handshakes count, and have no longer than a head.
+                    // The place is held meanwhile: handshakes count, and have no longer than a head.
                     let limit = front.live.load().clients.header_timeout;
-                    if let Ok(Some(stream)) = timeout(limit, handshakes.shake(stream)).await {
-                        front.serve(stream, peer, true).await;
+                    match Box::pin(timeout(limit, handshakes.shake(stream))).await {
+                        Ok(Some(stream)) => (stream, true),
+                        Ok(None) | Err(_) => return,
                     }
                 }
-            }
-            drop(slot);
+            };
+            front.serve(stream, peer, is_secure, &mut place).await;
         });
     }
 }

@@ -2,9 +2,12 @@
 //! that loses nothing.
 
 mod accept;
-pub(crate) mod slots;
+mod addresses;
+pub mod descriptors;
+pub mod places;
 mod sockets;
 mod tls;
+mod trouble;
 
 use std::future::{Future, IntoFuture};
 use std::io;
@@ -31,7 +34,7 @@ use crate::head;
 use crate::live::{InForce, Live, NoFolder};
 use crate::reload::{Reloading, Reloads};
 use accept::Port;
-use slots::Slots;
+use places::Places;
 pub use sockets::Sockets;
 use tls::Handshakes;
 
@@ -81,7 +84,9 @@ pub async fn run<S: Future<Output = ()>>(
     let config = Arc::new(config);
     let access_log = Arc::new(access_log);
     let events = Arc::new(Events::default());
-    let slots = Arc::new(Slots::new(config.clients.max_connections));
+    let wanted = config.clients.max_connections;
+    let places = Places::new(wanted, descriptors::room());
+    descriptors::warn_if_short(wanted, places.ceiling());
     let drain = Arc::new(Drain::default());
     let live = Live::of(&config, None, &events, Instant::now())?;
     let live: InForce = Arc::new(ArcSwap::from_pointee(live));
@@ -96,6 +101,7 @@ pub async fn run<S: Future<Output = ()>>(
             Arc::clone(&events),
             reloads,
             Arc::clone(&access_log),
+            Arc::clone(&places),
         );
         serve_admin(listener, admin)?;
     }
@@ -108,7 +114,7 @@ pub async fn run<S: Future<Output = ()>>(
         config,
         live,
         events: Arc::clone(&events),
-        slots: Arc::clone(&slots),
+        places: Arc::clone(&places),
         access_log,
         hangup: orders.hangup,
         asked,
@@ -119,7 +125,7 @@ pub async fn run<S: Future<Output = ()>>(
         drop(reloading);
         events.tell(What::Stopping, "asked to stop");
     };
-    accept::until_stopped(ports, front, &slots, &drain, stop).await
+    accept::until_stopped(ports, front, &places, &drain, stop).await
 }
 
 fn plain(listener: std::net::TcpListener) -> Port {

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_proxy");
 
@@ -102,6 +103,8 @@ fn health_of_nobody_is_bad() {
 pub(crate) struct Running {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
+    /// What it says of itself after it has begun to serve.
+    log: Option<JoinHandle<Vec<String>>>,
 }
 
 impl Running {
@@ -128,9 +131,13 @@ impl Running {
             .unwrap()
             .unwrap();
         let serving: serde_json::Value = serde_json::from_str(&serving).unwrap();
-        std::thread::spawn(move || log.for_each(drop));
+        let log = std::thread::spawn(move || log.map_while(Result::ok).collect());
         let address = serving["listen"].as_str().unwrap().parse().unwrap();
-        Self { child, address }
+        Self {
+            child,
+            address,
+            log: Some(log),
+        }
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -142,6 +149,13 @@ impl Running {
                 .unwrap()
                 .success()
         );
+    }
+
+    /// Stops it and returns what it has said since it began to serve.
+    pub(crate) fn log(&mut self) -> String {
+        self.signal("TERM");
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        self.log.take().unwrap().join().unwrap().join("\n")
     }
 
     /// Stops it and returns its access log.
@@ -156,12 +170,15 @@ impl Running {
     }
 
     pub(crate) fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        write!(
-            stream,
+        self.raw(&format!(
             "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
+        ))
+    }
+
+    /// Sends bytes as they are and reads until the proxy closes.
+    pub(crate) fn raw(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer

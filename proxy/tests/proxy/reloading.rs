@@ -299,12 +299,9 @@ async fn the_log_and_the_limit_of_connections_change_in_place() {
     filed.proxy.until_up(1).await;
     let one = format!("{text}[clients]\nmax_connections = 1\n");
     assert_eq!(filed.reload(&one).await.json()["changed"][0], "clients");
+    // In the middle of its head, and so not idle.
     let mut first = filed.proxy.connect().await;
-    first
-        .write_all(b"GET /api/ HTTP/1.1\r\nHost: x\r\n\r\n")
-        .await
-        .unwrap();
-    read_until(&mut first, "a 0").await;
+    first.write_all(b"GET /api/ HTTP/1.1\r\n").await.unwrap();
     let mut second = filed.proxy.connect().await;
     second
         .write_all(b"GET /api/ HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -316,4 +313,6 @@ async fn the_log_and_the_limit_of_connections_change_in_place() {
     assert!(patience.is_err(), "a second connection was served");
     assert_eq!(filed.reload(&text).await.status, 200);
     waits.await;
+    first.write_all(b"Host: x\r\n\r\n").await.unwrap();
+    read_until(&mut first, "a 0").await;
 }

@@ -126,6 +126,11 @@ impl Origin {
         *self.script.status.lock().unwrap() = Some((status, headers));
     }
 
+    /// Forgets what it has received.
+    pub(crate) fn forget(&self) {
+        self.script.received.lock().unwrap().clear();
+    }
+
     /// What it has received, health checks apart.
     pub(crate) fn received(&self) -> Vec<Received> {
         self.script.received.lock().unwrap().clone()
