@@ -74,14 +74,19 @@ fn address(path: &str) -> Address {
         .filter(|segment| !segment.is_empty())
         .collect();
     let (stem, suffix) = match segments.as_slice() {
-        ["api"] | ["api", "music"] | ["api", "music", _] | ["api", "music", _, "detail"] => {
-            split_suffix(&segments)
-        }
-        ["api", last] if last.starts_with("music.") || last.starts_with('.') => {
+        ["api"]
+        | ["api", "music" | "schema"]
+        | ["api", "music", _]
+        | ["api", "music", _, "detail"] => split_suffix(&segments),
+        ["api", last]
+            if last.starts_with("music.")
+                || last.starts_with("schema.")
+                || last.starts_with('.') =>
+        {
             split_suffix(&segments)
         }
         ["api", "music", _, last] if last.starts_with("detail.") => split_suffix(&segments),
-        ["api-auth", "login" | "logout"] => (segments.clone(), None),
+        ["api", "docs"] | ["api-auth", "login" | "logout"] => (segments.clone(), None),
         _ => return Address::AsItIs,
     };
     let canonical = stem
@@ -143,6 +148,11 @@ mod tests {
             ("/api-auth/login", redirected("/api-auth/login/")),
             ("/api-auth//logout/", rewritten("/api-auth/logout/", None)),
             ("/api-auth/other", Address::AsItIs),
+            ("/api/schema", redirected("/api/schema/")),
+            ("/api/schema.json", rewritten("/api/schema/", json())),
+            ("/api/docs", redirected("/api/docs/")),
+            ("/api/docs//", rewritten("/api/docs/", None)),
+            ("/api/docs/swagger-ui.css", Address::AsItIs),
             ("/api/.json", rewritten("/api/", json())),
             ("/api/music.json", rewritten("/api/music/", json())),
             ("/api/music.json/", rewritten("/api/music/", json())),

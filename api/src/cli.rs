@@ -51,6 +51,11 @@ pub enum Command {
     /// Example: `api seed 1000000`
     #[command(verbatim_doc_comment)]
     Seed(SeedArguments),
+    /// Print what the API answers, as an `OpenAPI` 3.1 document: that of `/api/schema/`
+    ///
+    /// Example: `api openapi > music.json`
+    #[command(verbatim_doc_comment, name = "openapi")]
+    OpenApi(OpenApiArguments),
     /// Ask the instance that listens on the same address whether it is well: exit code 0 or 1
     ///
     /// Example: `api healthcheck --listen 127.0.0.1:8000`
@@ -130,6 +135,14 @@ pub struct FirstAccountArguments {
     /// A file that holds its password
     #[arg(long, env = "ADMIN_PASSWORD_FILE")]
     pub admin_password_file: Option<String>,
+}
+
+/// Settings of `api openapi`.
+#[derive(Args)]
+pub struct OpenApiArguments {
+    /// The permission of the API that is described: `read-only`, `authenticated` or `open`
+    #[arg(long, env = "API_PERMISSION", default_value = "read-only")]
+    pub permission: String,
 }
 
 /// Settings of `api createsuperuser`.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use http::{HeaderName, Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::auth::password::Busy;
@@ -210,34 +210,46 @@ impl From<Fault> for Error {
     }
 }
 
+/// What a client gets of an error.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Which kind it is.
+    pub status: StatusCode,
+    /// What goes before the body.
+    pub headers: HeaderMap,
+    /// What is said of it.
+    pub body: Value,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let status = error.status();
+        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, json::CONTENT_TYPE)]);
+        if let Some(seconds) = error.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        let blames_database = matches!(error, Error::Database(_) | Error::OutcomeUnknown(..));
+        if blames_database && status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(LB_CAUSE, HeaderValue::from_static("database"));
+        }
+        if let Error::OutcomeUnknown(_, Some(key)) = &error {
+            headers.insert(IDEMPOTENCY_KEY, key.header());
+        }
+        Self {
+            status,
+            headers,
+            body: error.body(),
+        }
+    }
+}
+
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         self.log();
-        let status = self.status();
-        let retry_after = self.retry_after();
-        let blames_database = matches!(self, Self::Database(_) | Self::OutcomeUnknown(..));
-        let key = match &self {
-            Self::OutcomeUnknown(_, Some(key)) => Some(key.header()),
-            _ => None,
-        };
-        let mut response = Response::new(Body::from(json::to_bytes(&self.body())));
-        *response.status_mut() = status;
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, json::CONTENT_TYPE);
-        if let Some(seconds) = retry_after {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if blames_database && status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(LB_CAUSE, HeaderValue::from_static("database"));
-        }
-        if let Some(key) = key {
-            response.headers_mut().insert(IDEMPOTENCY_KEY, key);
-        }
+        let refusal = Refusal::from(self);
+        let mut response = Response::new(Body::from(json::to_bytes(&refusal.body)));
+        *response.status_mut() = refusal.status;
+        *response.headers_mut() = refusal.headers;
         response
     }
 }

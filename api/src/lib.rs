@@ -13,6 +13,7 @@
 //! 8. [`error`] makes a cause into a status and a fixed sentence; [`json`] writes bodies, [`indent`] and [`browse`]
 //!    make them readable for people, [`page`] is the look of every page.
 //!
+//! [`schema`] describes all of it as an `OpenAPI` document, and shows that in a browser.
 //! [`origin`] tells what the client asked through a proxy, [`metrics`] counts.
 //! [`run`] does what the command line says; [`ask`] and [`seed`] are for commands other than `serve`.
 //! [`cli`] and [`config`] say how it was started, [`instance`] what it is called, [`stop`] when it ends.
@@ -41,6 +42,7 @@ pub mod permission;
 pub mod root;
 pub mod router;
 pub mod run;
+pub mod schema;
 pub mod seed;
 pub mod sent;
 pub mod server;

@@ -25,6 +25,9 @@ pub static ROOT: Endpoint = Endpoint {
 };
 
 /// Lists the resources. An address that was asked for with a suffix leads on with it.
+#[utoipa::path(get, path = "/api/", tag = "service", operation_id = "root", summary = "List what there is",
+    responses((status = 200, description = "The absolute address of each.", body = std::collections::HashMap<String, String>,
+        example = json!({ "music": "http://localhost:8080/api/music/" }))))]
 pub async fn show(State(app): State<App>, request: Request) -> Result<Response, Error> {
     let music = music_address(&app, &request)?;
     Ok(reply(&json!({ "music": music })))

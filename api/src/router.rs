@@ -24,6 +24,7 @@ use crate::music::{self, DETAIL, ITEM, LIST, SINGERS};
 use crate::page::failure;
 use crate::permission::Access;
 use crate::root::{self, ROOT};
+use crate::schema::{self, Document, SCHEMA, docs};
 use crate::stamp;
 use crate::stop::Stop;
 
@@ -38,6 +39,7 @@ struct Parts {
     stop: Stop,
     passwords: Passwords,
     metrics: Metrics,
+    document: Document,
 }
 
 impl App {
@@ -57,6 +59,7 @@ impl App {
         passwords: Passwords,
     ) -> Self {
         let metrics = Metrics::new(&database);
+        let document = Document::new(access.permission);
         Self(Arc::new(Parts {
             instance,
             database,
@@ -64,6 +67,7 @@ impl App {
             stop,
             passwords,
             metrics,
+            document,
         }))
     }
 
@@ -95,6 +99,12 @@ impl App {
     #[must_use]
     pub fn passwords(&self) -> &Passwords {
         &self.0.passwords
+    }
+
+    /// Returns what describes the API.
+    #[must_use]
+    pub fn document(&self) -> &Document {
+        &self.0.document
     }
 
     /// Returns what is counted.
@@ -165,6 +175,12 @@ fn routes(app: App) -> Router {
             at(&DETAIL, get(music::detail).options(options)),
         )
         .route(
+            "/api/schema/",
+            at(&SCHEMA, get(schema::show).options(options)),
+        )
+        .route("/api/docs/", get(docs::show))
+        .route("/api/docs/{file}", get(docs::asset))
+        .route(
             "/api-auth/login/",
             get(login::show)
                 .post(login::log_in)
@@ -187,7 +203,7 @@ fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::config::DatabaseConfig;
     use crate::instance::InstanceName;
@@ -196,7 +212,7 @@ mod tests {
     use http::{Request, StatusCode};
     use tower::ServiceExt;
 
-    async fn instance_without_database() -> App {
+    pub(crate) async fn app_without_database() -> App {
         let config = DatabaseConfig {
             connect: sqlx::postgres::PgConnectOptions::new_without_pgpass(),
             wait: std::time::Duration::ZERO,
@@ -217,7 +233,7 @@ mod tests {
             panic!("a bug, made for this test")
         }
         let routes = Router::new().route("/", get(bug));
-        let app = around(routes, instance_without_database().await);
+        let app = around(routes, app_without_database().await);
         let request = Request::get("/").body(Body::empty()).unwrap();
         let response = app.oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);

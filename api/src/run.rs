@@ -11,7 +11,7 @@ use crate::instance::Instance;
 use crate::router::{self, App};
 use crate::server::{self, CannotListen, Claim, Limits};
 use crate::stop::Stop;
-use crate::{ask, healthcheck, logging, seed};
+use crate::{ask, config, healthcheck, logging, schema, seed};
 
 /// The limits of the listener for metrics, which few ask, and no crowd.
 const FOR_METRICS: Limits = Limits {
@@ -32,6 +32,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             let config = ServeConfig::parse(&arguments)?;
             logging::start(&cli.log)?;
             serve(config, Stop::on_signals()?).await
+        }
+        Command::OpenApi(arguments) => {
+            let permission = config::permission(&arguments.permission)?;
+            say(&schema::pretty(permission))
         }
         Command::Healthcheck(arguments) => Ok(healthcheck::ask(&arguments.listen.parse()?).await?),
         other => {
@@ -55,7 +59,7 @@ async fn on_the_database(command: Command) -> Result<(), Failure> {
             let mut connection = database::prepared(&config).await?;
             Ok(seed::run(&mut connection, arguments.count).await?)
         }
-        Command::Serve(_) | Command::Healthcheck(_) => Ok(()),
+        Command::Serve(_) | Command::Healthcheck(_) | Command::OpenApi(_) => Ok(()),
     }
 }
 

@@ -137,9 +137,8 @@ impl Sent {
     }
 }
 
-#[cfg(test)]
 impl Sent {
-    /// A body of JSON, for tests of what is made of it.
+    /// A body of JSON, to see what is made of it.
     pub(crate) fn json(text: &'static str) -> Self {
         Self {
             content_type: "application/json".into(),

@@ -8,6 +8,7 @@ use http::header::{
     ALLOW, CACHE_CONTROL, EXPIRES, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE, VARY,
 };
 use http::{HeaderMap, Method, StatusCode};
+use utoipa::ToSchema;
 
 use super::login_page::LoginPage;
 use super::secret::Secret;
@@ -26,11 +27,20 @@ const WRONG: &str =
     "Please enter a correct username and password. Note that both fields may be case-sensitive.";
 
 /// The fields of the form. Has no `Debug`, because it holds a password.
-#[derive(Default)]
+#[derive(Default, ToSchema)]
+#[schema(as = Login)]
 struct Form {
+    /// The name of the account.
+    #[schema(rename = "username", required = false)]
     name: String,
+    /// Its password.
+    #[schema(format = Password, required = false)]
     password: String,
+    /// A path on this host to go to afterwards.
+    #[schema(required = false)]
     next: String,
+    /// The value of the cookie `csrftoken`, where `Sec-Fetch-Site` and `Origin` are missing.
+    #[schema(rename = "csrfmiddlewaretoken")]
     csrf: Option<String>,
 }
 
@@ -94,6 +104,8 @@ impl Head {
 }
 
 /// `GET /api-auth/login/`: the form.
+#[utoipa::path(get, path = "/api-auth/login/", tag = "session", operation_id = "login_form", summary = "The form to sign in",
+    responses((status = 200, description = "The form.", body = String, content_type = "text/html")))]
 pub async fn show(State(app): State<App>, request: Request) -> Result<Response, Error> {
     let query = request.uri().query().unwrap_or_default();
     let (_, wished) = form_urlencoded::parse(query.as_bytes())
@@ -107,6 +119,10 @@ pub async fn show(State(app): State<App>, request: Request) -> Result<Response, 
 }
 
 /// `POST /api-auth/login/`: begins a session, or shows the form again with what was wrong.
+#[utoipa::path(post, path = "/api-auth/login/", tag = "session", operation_id = "log_in", summary = "Sign in",
+    request_body(content = Form, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "The form again, with what was wrong.", body = String, content_type = "text/html"),
+        (status = 302, description = "Signed in: on to `next`.", body = String, content_type = "text/html")))]
 pub async fn log_in(State(app): State<App>, request: Request) -> Result<Response, Error> {
     let head = Head::of(&request);
     let mut form = Form::from_sent(&Sent::from_request(request, &()).await?).await?;
@@ -160,6 +176,9 @@ async fn begin(app: &App, head: &Head, account: i64, form: &Form) -> Result<Resp
 }
 
 /// `POST /api-auth/logout/`: ends the session.
+#[utoipa::path(post, path = "/api-auth/logout/", tag = "session", operation_id = "log_out", summary = "Sign out",
+    request_body(content = Form, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 302, description = "Signed out: on to `next`.", body = String, content_type = "text/html")))]
 pub async fn log_out(State(app): State<App>, request: Request) -> Result<Response, Error> {
     let head = Head::of(&request);
     let form = Form::from_sent(&Sent::from_request(request, &()).await?).await?;
@@ -179,11 +198,17 @@ pub async fn log_out(State(app): State<App>, request: Request) -> Result<Respons
 }
 
 /// Any other method at the address of the login: what it knows.
+#[utoipa::path(options, path = "/api-auth/login/", tag = "session", operation_id = "log_in_options",
+    summary = "What this address knows",
+    responses((status = 200, description = "See `Allow`.", body = String, content_type = "text/html")))]
 pub async fn log_in_only(method: Method) -> Response {
     only("GET, POST, HEAD, OPTIONS", method)
 }
 
 /// Any other method at the address of the logout: what it knows.
+#[utoipa::path(options, path = "/api-auth/logout/", tag = "session", operation_id = "log_out_options",
+    summary = "What this address knows",
+    responses((status = 200, description = "See `Allow`.", body = String, content_type = "text/html")))]
 pub async fn log_out_only(method: Method) -> Response {
     only("POST, OPTIONS", method)
 }

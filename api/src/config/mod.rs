@@ -97,7 +97,7 @@ fn instance_name(value: Option<&str>) -> Result<Option<InstanceName>, WrongSetti
         .transpose()
 }
 
-fn permission(value: &str) -> Result<Permission, WrongSetting> {
+pub(crate) fn permission(value: &str) -> Result<Permission, WrongSetting> {
     match value {
         "open" => Ok(Permission::Open),
         "read-only" => Ok(Permission::ReadOnly),

@@ -6,22 +6,34 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::fields::{self, message};
 use crate::error::Error;
+use crate::schema::text;
 use crate::sent::Sent;
 
 /// A music as a client sends it whole.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, ToSchema)]
+#[schema(as = MusicDraft)]
 pub(super) struct Draft {
+    /// What is sung.
+    #[schema(schema_with = text::written)]
     pub(super) song: String,
+    /// Who sings.
+    #[schema(schema_with = text::written)]
     pub(super) singer: String,
 }
 
 /// The part of a music that a client sends to change it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, ToSchema)]
+#[schema(as = MusicChange)]
 pub(super) struct Change {
+    /// What is sung.
+    #[schema(schema_with = text::written)]
     pub(super) song: Option<String>,
+    /// Who sings.
+    #[schema(schema_with = text::written)]
     pub(super) singer: Option<String>,
 }
 

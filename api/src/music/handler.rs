@@ -29,6 +29,10 @@ const SINGERS_IN_A_PAGE: usize = 100;
 /// `GET /api/music/`: the whole list, by id, or what the query asks of it.
 ///
 /// Without paging, a page for people has its first rows only.
+#[utoipa::path(get, path = "/api/music/", tag = "music", operation_id = "list_music",
+    summary = "List music",
+    description = "All of it by id, streamed: an array. With `limit` or `cursor` one page of it, in an envelope.",
+    responses((status = 200, description = "The music, or a page of it.", body = super::described::List)))]
 pub async fn list(
     State(app): State<App>,
     Extension(format): Extension<Format>,
@@ -46,12 +50,19 @@ pub async fn list(
 }
 
 /// `POST /api/music/`: a new music.
+#[utoipa::path(post, path = "/api/music/", tag = "music", operation_id = "create_music",
+    summary = "Add a music", request_body = Draft,
+    responses((status = 201, description = "The music as it was stored.", body = super::Music)))]
 pub async fn create(State(app): State<App>, terms: Terms, sent: Sent) -> Result<Response, Error> {
     let write = Write::Insert(Draft::from_sent(&sent)?);
     Order::new(write, terms, sent.bytes()).carry_out(&app).await
 }
 
 /// `GET /api/music/{id}/`: one music, unless the client has it as it is.
+#[utoipa::path(get, path = "/api/music/{id}/", tag = "music", operation_id = "read_music",
+    summary = "Read one music",
+    responses((status = 200, description = "The music.", body = super::Music),
+        (status = 304, description = "The client has it as it is.")))]
 pub async fn read(
     State(app): State<App>,
     Id(id): Id,
@@ -69,6 +80,9 @@ pub async fn read(
 }
 
 /// `PUT /api/music/{id}/`: another content for one music.
+#[utoipa::path(put, path = "/api/music/{id}/", tag = "music", operation_id = "replace_music",
+    summary = "Replace one music", request_body = Draft,
+    responses((status = 200, description = "The music as it was stored.", body = super::Music)))]
 pub async fn replace(
     State(app): State<App>,
     terms: Terms,
@@ -87,6 +101,9 @@ pub async fn replace(
 }
 
 /// `PATCH /api/music/{id}/`: another content for a part of one music.
+#[utoipa::path(patch, path = "/api/music/{id}/", tag = "music", operation_id = "change_music",
+    summary = "Change a part of one music", request_body = Change,
+    responses((status = 200, description = "The music as it was stored.", body = super::Music)))]
 pub async fn change(
     State(app): State<App>,
     terms: Terms,
@@ -121,6 +138,9 @@ async fn update(
 }
 
 /// `DELETE /api/music/{id}/`: no more of it. A body is not looked at.
+#[utoipa::path(delete, path = "/api/music/{id}/", tag = "music", operation_id = "delete_music",
+    summary = "Delete one music",
+    responses((status = 204, description = "It is gone.")))]
 pub async fn delete(State(app): State<App>, terms: Terms, Id(id): Id) -> Result<Response, Error> {
     Order::new(Write::Delete(id?), terms, b"")
         .carry_out(&app)
@@ -128,6 +148,9 @@ pub async fn delete(State(app): State<App>, terms: Terms, Id(id): Id) -> Result<
 }
 
 /// `GET /api/music/{id}/detail/`: who sings what.
+#[utoipa::path(get, path = "/api/music/{id}/detail/", tag = "music", operation_id = "music_detail",
+    summary = "Read who sings what",
+    responses((status = 200, description = "Song and singer.", body = store::Detail)))]
 pub async fn detail(State(app): State<App>, Id(id): Id) -> Result<Response, Error> {
     let id = id?;
     let detail = app
@@ -139,6 +162,9 @@ pub async fn detail(State(app): State<App>, Id(id): Id) -> Result<Response, Erro
 }
 
 /// `GET /api/music/all_singer/`: everyone who sings, each once; in a page for people, the first of them.
+#[utoipa::path(get, path = "/api/music/all_singer/", tag = "music", operation_id = "all_singers",
+    summary = "List the singers",
+    responses((status = 200, description = "Everyone who sings, each once.", body = Vec<String>)))]
 pub async fn singers(
     State(app): State<App>,
     Extension(format): Extension<Format>,

@@ -4,6 +4,7 @@
 //! carried out by `store` or, under a key, by `keyed`; `verdict` tells why nothing was written.
 
 mod current;
+pub(crate) mod described;
 mod draft;
 mod fields;
 mod handler;

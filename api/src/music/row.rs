@@ -4,23 +4,30 @@ use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
+use utoipa::ToSchema;
 
 /// A song and who sings it. The fields are in the order in which clients read them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Music {
     /// Its number, never used twice.
+    #[schema(example = 1)]
     pub id: i64,
     /// What is sung.
+    #[schema(example = "Blue Train")]
     pub song: String,
     /// Who sings.
+    #[schema(example = "John Coltrane")]
     pub singer: String,
     /// When it was last written.
+    #[schema(example = "2020-01-02T03:04:05.123456Z")]
     #[serde(serialize_with = "timestamp")]
     pub last_modify_date: OffsetDateTime,
     /// When it was first written.
+    #[schema(example = "2020-01-01T00:00:00Z")]
     #[serde(serialize_with = "timestamp")]
     pub created: OffsetDateTime,
     /// Whole days since then, by the database's clock.
+    #[schema(example = 7)]
     pub days_since_created: i64,
 }
 

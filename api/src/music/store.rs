@@ -5,6 +5,7 @@
 use serde::Serialize;
 use sqlx::{PgConnection, Result};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use super::current::Current;
 use super::draft::{Change, Draft};
@@ -17,9 +18,14 @@ pub(super) const PAGE_ROWS: usize = 1000;
 pub(super) const PAGE_BYTES: i64 = 1024 * 1024;
 
 /// The short form of a music. The fields are in the order in which clients read them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MusicDetail)]
 pub(super) struct Detail {
+    /// Who sings.
+    #[schema(example = "John Coltrane")]
     singer: String,
+    /// What is sung.
+    #[schema(example = "Blue Train")]
     song: String,
 }
 

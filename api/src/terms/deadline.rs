@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::error::Error;
 
 /// The header that carries it.
-const REQUEST_DEADLINE: HeaderName = HeaderName::from_static("x-request-deadline");
+pub const REQUEST_DEADLINE: HeaderName = HeaderName::from_static("x-request-deadline");
 /// More digits than this are a moment beyond every calendar.
 const DIGITS: usize = 15;
 

@@ -18,6 +18,7 @@ use crate::database::budget;
 use crate::error::Error;
 
 pub use condition::{Condition, Tag};
+pub use deadline::REQUEST_DEADLINE;
 pub use key::{IDEMPOTENCY_KEY, Key};
 
 /// Whose keys those are that come without a user: no account has this id.

@@ -35,6 +35,7 @@ mod random;
 mod recorded;
 mod relay;
 mod running;
+mod schema;
 mod sessions;
 mod settings;
 mod sockets;

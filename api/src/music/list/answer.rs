@@ -9,6 +9,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::asked::{Asked, Filter, Paging};
 use super::cursor::Cursor;
@@ -77,11 +78,21 @@ async fn numbered(
     write(start, walk, b"]}").await
 }
 
-#[derive(Serialize)]
-struct Numbered {
+/// A page by `limit` and `offset`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PageByNumber)]
+pub(crate) struct Numbered {
+    /// How many rows there are on all pages.
+    #[schema(minimum = 0)]
     count: i64,
+    /// The address of the next page.
+    #[schema(required, format = "uri")]
     next: Option<String>,
+    /// The address of the page before.
+    #[schema(required, format = "uri")]
     previous: Option<String>,
+    /// The rows of this page.
+    #[schema(value_type = Vec<Music>)]
     results: [Music; 0],
 }
 
@@ -178,10 +189,17 @@ async fn by_cursor(
     }))
 }
 
-#[derive(Serialize)]
-struct ByCursor {
+/// A page by `cursor`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PageByCursor)]
+pub(crate) struct ByCursor {
+    /// The address of the next page.
+    #[schema(required, format = "uri")]
     next: Option<String>,
+    /// The address of the page before.
+    #[schema(required, format = "uri")]
     previous: Option<String>,
+    /// The rows of this page.
     results: Vec<Music>,
 }
 

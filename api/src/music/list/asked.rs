@@ -10,12 +10,12 @@ use crate::error::Error;
 use crate::music::fields::message;
 
 /// A page has no more rows than this, whatever is asked for.
-const MOST_ROWS: i64 = 1000;
+pub(crate) const MOST_ROWS: i64 = 1000;
 /// A page that is asked for by cursor has this many rows, unless `limit` says otherwise.
-const ROWS_BY_CURSOR: i64 = 100;
+pub(crate) const ROWS_BY_CURSOR: i64 = 100;
 
 /// The words of a search have no more characters than this: long ones are dear to look for.
-const LONGEST_SEARCH: usize = 200;
+pub(crate) const LONGEST_SEARCH: usize = 200;
 
 /// What is wanted of the list.
 #[derive(Debug)]

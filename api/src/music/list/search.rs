@@ -1,7 +1,7 @@
 //! The words of `?search=`, as the original splits them. Pure.
 
 /// More words than this are refused: each one costs a look at every row.
-pub(super) const MOST_WORDS: usize = 20;
+pub(crate) const MOST_WORDS: usize = 20;
 
 /// Splits at white space and commas; what stands in quotes is one word. A word is there once.
 pub(super) fn words(text: &str) -> Vec<String> {
