@@ -225,6 +225,9 @@ impl Client {
     }
 
     /// The same with this head in place of the client's own.
+    ///
+    /// Whatever follows on this connection must be sent so, too: the client's own heads refer to
+    /// fields of earlier ones (RFC 7541, 2.3.2), which the proxy has never seen.
     pub(crate) async fn send_head(
         &mut self,
         head: Vec<u8>,
