@@ -77,7 +77,7 @@ impl Front {
         let client = peer.ip().to_canonical();
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             let nothing = BytesMut::new();
-            return Box::pin(self.serve_http2(stream, nothing, client, is_secure)).await;
+            return Box::pin(self.serve_http2(stream, nothing, (client, is_secure), place)).await;
         }
         let mut connection = Box::new(ClientStream::new(stream));
         let mut patience = self.live.load().clients.header_timeout;
@@ -93,7 +93,7 @@ impl Front {
             };
             if may_be_http2 && self.begins_http2(&mut connection, first_byte).await {
                 let (stream, ahead) = connection.into_parts();
-                return Box::pin(self.serve_http2(stream, ahead, client, is_secure)).await;
+                return Box::pin(self.serve_http2(stream, ahead, (client, is_secure), place)).await;
             }
             may_be_http2 = false;
             let arrival = Arrival {

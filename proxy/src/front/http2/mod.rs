@@ -4,13 +4,14 @@
 //! connection are those of HTTP/2. `h2` reads the frames, [`meter`] counts them, and
 //! [`crate::head`] judges what they carry, by the rules for HTTP/1.1.
 
+mod in_hand;
 mod meter;
 mod stream;
 mod wire;
 
 use std::net::IpAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -24,10 +25,12 @@ use pingora_http::RequestHeader;
 use tokio::time::{sleep_until, timeout};
 use tokio_util::task::TaskTracker;
 
-use super::{Front, LINGER};
+use super::{Front, LINGER, called_back};
 use crate::drain::Phase;
 use crate::gateway::exchange::Arrival;
 use crate::head;
+use crate::server::places::Place;
+use in_hand::InHand;
 use stream::StreamSession;
 use wire::{Watch, Wire};
 
@@ -64,22 +67,9 @@ enum Event {
     Request(Box<(Request<RecvStream>, SendResponse<Bytes>)>),
     /// The client had its time.
     Due,
-    /// The proxy stops.
-    Stop,
+    /// The proxy stops, or needs the place.
+    Leave,
     Flood,
-}
-
-/// Notes, when it goes, that a request is over.
-struct Quiet(Arc<Mutex<Instant>>);
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        *lock(&self.0) = Instant::now();
-    }
-}
-
-fn lock(instant: &Mutex<Instant>) -> MutexGuard<'_, Instant> {
-    instant.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What all requests of a connection have in common.
@@ -91,13 +81,16 @@ struct Origin {
 }
 
 impl Front {
-    /// Serves a connection; `ahead` has been read of it already.
+    /// Serves a connection of which `ahead` has been read already.
+    ///
+    /// While it has no request in hand, its `place` may be taken for another connection, and then
+    /// it is closed.
     pub(super) async fn serve_http2(
         &self,
         stream: Stream,
         ahead: BytesMut,
-        client: IpAddr,
-        is_secure: bool,
+        (client, is_secure): (IpAddr, bool),
+        place: &mut Place,
     ) {
         let origin = Origin {
             client,
@@ -115,7 +108,7 @@ impl Front {
         // Silence is answered with silence; a wrong preface ends the connection as well.
         if let Ok(Ok(connection)) = timeout(patience, options().handshake(wire)).await {
             let requests = TaskTracker::new();
-            self.accept_requests(connection, &origin, &watch, &requests)
+            self.accept_requests(connection, &origin, &watch, &requests, place)
                 .await;
             // Those that were cut off notice it, and leave their line in the log.
             requests.close();
@@ -130,25 +123,30 @@ impl Front {
         origin: &Origin,
         watch: &Watch,
         requests: &TaskTracker,
+        place: &mut Place,
     ) {
         let mut announced = pin!(self.drain.reached(Phase::Announcing));
         let mut closing = pin!(self.drain.reached(Phase::Closing));
         let mut flooded = pin!(watch.flooded());
         let mut patience = self.live.load().clients.header_timeout;
-        let quiet_since = Arc::new(Mutex::new(Instant::now()));
         let mut due = Instant::now() + patience;
+        let in_hand = InHand::none();
         let (mut has_served, mut leaves, mut is_flooded) = (false, false, false);
         loop {
+            let rests = has_served && !leaves && in_hand.quiet_since().is_some();
+            let rest = rests.then(|| place.rest());
             let event = tokio::select! {
                 biased;
                 () = &mut flooded, if !is_flooded => Event::Flood,
                 // Whoever has just come is served once: told at once, it would only come again.
-                () = &mut announced, if has_served && !leaves => Event::Stop,
-                () = &mut closing, if !leaves => Event::Stop,
+                () = &mut announced, if has_served && !leaves => Event::Leave,
+                () = &mut closing, if !leaves => Event::Leave,
                 accepted = connection.accept() => match accepted {
                     Some(Ok(request)) => Event::Request(Box::new(request)),
                     Some(Err(_)) | None => return,
                 },
+                () = called_back(rest) => Event::Leave,
+                () = in_hand.none_left(), if !rests && !leaves => continue,
                 () = sleep_until(due.into()) => Event::Due,
             };
             let now = Instant::now();
@@ -156,23 +154,23 @@ impl Front {
                 Event::Request(request) => {
                     watch.accepted();
                     has_served = true;
-                    if !leaves {
-                        patience = self.live.load().clients.idle_timeout;
-                    }
-                    let quiet = Quiet(Arc::clone(&quiet_since));
+                    let open = in_hand.begin();
                     let serving = self.clone().serve_request(*request, origin.clone());
                     requests.spawn(async move {
-                        let _quiet = quiet;
+                        let _open = open;
                         serving.await;
                     });
-                    continue;
+                    if leaves || place.is_held() {
+                        if !leaves {
+                            patience = self.live.load().clients.idle_timeout;
+                        }
+                        continue;
+                    }
+                    // Its place was taken in this very moment.
+                    connection.graceful_shutdown();
                 }
                 Event::Due => {
-                    due = if requests.is_empty() {
-                        *lock(&quiet_since) + patience
-                    } else {
-                        now + patience
-                    };
+                    due = in_hand.quiet_since().unwrap_or(now) + patience;
                     if due > now {
                         continue;
                     }
@@ -181,7 +179,7 @@ impl Front {
                     }
                     connection.graceful_shutdown();
                 }
-                Event::Stop => connection.graceful_shutdown(),
+                Event::Leave => connection.graceful_shutdown(),
                 Event::Flood => {
                     is_flooded = true;
                     connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
