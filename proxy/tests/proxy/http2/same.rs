@@ -233,3 +233,20 @@ async fn a_stop_loses_nothing() {
         began.elapsed()
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_connection_makes_room() {
+    let a = Origin::start("a").await;
+    let proxy = Proxy::with(&[&a], "max_connections = 2", "").await;
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut client = Client::connect(proxy.address).await;
+        assert_eq!(client.get("/api/").await.unwrap().0.status(), 200);
+        clients.push(client);
+    }
+    let mut third = Client::connect(proxy.address).await;
+    assert_eq!(third.get("/api/").await.unwrap().0.status(), 200);
+    let told = clients[0].get("/api/").await;
+    assert!(told.is_err(), "the longest idle one has gone: {told:?}");
+    assert_eq!(clients[1].get("/api/").await.unwrap().0.status(), 200);
+}
