@@ -5,7 +5,9 @@ mod cases;
 mod client;
 mod floods;
 mod frames;
+mod routes;
 mod same;
+mod slow;
 mod tools;
 
 use http::Method;

@@ -17,8 +17,7 @@ use pingora_core::protocols::Digest;
 use pingora_core::protocols::http::HttpTask;
 use pingora_core::protocols::http::body_buffer::FixedBuffer;
 use pingora_core::protocols::http::date::get_cached_date;
-use pingora_core::protocols::http::v2;
-use pingora_error::{Error, ErrorType, OrErr, Result};
+use pingora_error::{Error, ErrorType, OkOrErr, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use tokio::time::timeout_at;
 
@@ -155,26 +154,55 @@ impl StreamSession {
         Ok(())
     }
 
-    async fn write_piece(&mut self, piece: Bytes, end: bool) -> Result<()> {
+    /// Sends a piece as quickly as the client takes it: some of it in time, and all at a pace.
+    async fn write_piece(&mut self, mut piece: Bytes, end: bool) -> Result<()> {
         if self.ended || piece.is_empty() && !end {
             return Ok(());
         }
-        let Some(answer) = &mut self.answer else {
-            return Error::e_explain(ErrorType::InternalError, "a body before its header");
-        };
-        let length = piece.len();
-        let due = due(&mut self.outgoing, self.write_timeout);
-        let write = v2::write_body(answer, piece, end, None);
-        match due {
-            Some(due) => timeout_at(due.into(), write)
-                .await
-                .or_err(ErrorType::WriteTimedout, "while writing a body")??,
-            None => write.await?,
+        loop {
+            let room = self.room(piece.len()).await?;
+            if room == 0 && !piece.is_empty() {
+                continue;
+            }
+            let part = piece.split_to(room);
+            let is_last = end && piece.is_empty();
+            let sent = self.answer()?.send_data(part, is_last);
+            sent.or_err(ErrorType::WriteError, "while writing a body")?;
+            self.body_sent += room;
+            self.ended = is_last;
+            if piece.is_empty() {
+                return Ok(());
+            }
         }
-        self.outgoing.moved(length, Instant::now);
-        self.body_sent += length;
-        self.ended = end;
-        Ok(())
+    }
+
+    /// Waits until the client takes some of so many bytes; returns how many.
+    async fn room(&mut self, wanted: usize) -> Result<usize> {
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let due = due(&mut self.outgoing, self.write_timeout);
+        let answer = self.answer()?;
+        answer.reserve_capacity(wanted);
+        let room = std::future::poll_fn(|cx| answer.poll_capacity(cx));
+        let room = match due {
+            Some(due) => timeout_at(due.into(), room)
+                .await
+                .or_err(ErrorType::WriteTimedout, "while writing a body")?,
+            None => room.await,
+        };
+        let Some(room) = room else {
+            return Error::e_explain(ErrorType::WriteError, "the stream is over");
+        };
+        let room = room.or_err(ErrorType::WriteError, "while writing a body")?;
+        let room = room.min(wanted);
+        self.outgoing.moved(room, Instant::now);
+        Ok(room)
+    }
+
+    fn answer(&mut self) -> Result<&mut SendStream<Bytes>> {
+        let answer = self.answer.as_mut();
+        answer.or_err(ErrorType::InternalError, "a body before its header")
     }
 
     async fn write_task(&mut self, task: HttpTask) -> Result<bool> {
