@@ -1,6 +1,6 @@
 # Each target calls one script, which a reader could as well type.
 
-.PHONY: help up down native rollout figures bench bench-docs test lint
+.PHONY: help up down native rollout figures bench bench-docs screenshots test lint
 
 help:
 	@echo 'make up      run the stack: on Docker where an engine answers, else as plain processes'
@@ -11,6 +11,7 @@ help:
 	@echo 'make figures measure what each event costs, and write docs/figures.md (takes a while)'
 	@echo 'make bench   measure what a request costs, beside nginx, HAProxy, Caddy and Django: ONLY=hop-small ROUNDS=9'
 	@echo 'make bench-docs  write what was measured into docs/performance.md'
+	@echo 'make screenshots  make the pictures of the pages in docs/images, in a headless Chromium'
 	@echo 'make lint    check format, Clippy, documentation, licences and layers'
 
 up:
@@ -27,6 +28,8 @@ bench:
 	@scripts/bench
 bench-docs:
 	@scripts/bench --docs
+screenshots:
+	@scripts/screenshots
 test:
 	@scripts/test
 lint:

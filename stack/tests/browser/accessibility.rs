@@ -1,0 +1,126 @@
+//! What axe-core finds on every page, light and dark, wide and on a small phone: nothing.
+//!
+//! `scripts/axe` fetches it. Without it these scenarios are skipped.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::Scenario;
+use crate::browser::{Browser, Scripts};
+use crate::site::{Site, read, root};
+
+pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
+    ("of_what_everybody_sees", of_what_everybody_sees),
+    ("of_what_who_is_logged_in_sees", of_what_members_see),
+    ("of_refusals", of_refusals),
+    ("of_the_page_that_watches", of_the_page_that_watches),
+];
+
+/// The widths that every page is looked at with.
+const WIDTHS: [u32; 2] = [1200, 320];
+
+fn axe() -> PathBuf {
+    root().join("target/axe/axe.min.js")
+}
+
+/// Whether axe-core is here.
+pub(crate) fn has_axe() -> bool {
+    axe().is_file()
+}
+
+fn of_what_everybody_sees(site: &Site) {
+    let browser = Browser::new(site, Scripts::On);
+    let number = site.add("Axe", "The Choppers");
+    for path in ["/api/", "/api/music/", "/api-auth/login/"] {
+        browser.open(path);
+        has_no_barrier(&browser);
+    }
+    browser.open(&format!("/api/music/{number}/"));
+    has_no_barrier(&browser);
+    browser.close();
+}
+
+fn of_what_members_see(site: &Site) {
+    let browser = Browser::new(site, Scripts::On);
+    let number = site.add("Axe", "The Choppers");
+    browser.sign_in_for("/api/music/");
+    for path in ["/api/music/", "/api/music/?search=axe&limit=10&offset=0"] {
+        browser.open(path);
+        has_no_barrier(&browser);
+    }
+    for query in ["", "?confirm=delete"] {
+        browser.open(&format!("/api/music/{number}/{query}"));
+        has_no_barrier(&browser);
+    }
+    browser.open("/api/music/");
+    browser.press("OPTIONS");
+    browser.sees(".request", "OPTIONS");
+    has_no_barrier(&browser);
+    browser.close();
+}
+
+fn of_refusals(site: &Site) {
+    let browser = Browser::new(site, Scripts::On);
+    for (path, status) in [("/api/music/999999999/", 404), ("/nowhere", 404)] {
+        browser.open(path);
+        has_no_barrier(&browser);
+        browser.was_refused(status);
+    }
+    browser.open("/api-auth/login/");
+    browser.sign_in("admin", "wrong");
+    browser.sees("[role=alert]", "");
+    has_no_barrier(&browser);
+    browser.sign_in_for("/api/music/");
+    browser.click("section[aria-labelledby=form-title] button[name=_method]");
+    browser.sees("#song-error", "blank");
+    has_no_barrier(&browser);
+    browser.was_refused(400);
+    browser.close();
+}
+
+fn of_the_page_that_watches(site: &Site) {
+    let browser = Browser::new(site, Scripts::On);
+    browser.open("/");
+    browser.sees("#songs-hint", "");
+    has_no_barrier(&browser);
+    browser.press("Start");
+    browser.sees("#shares", "api2_1");
+    site.verb("stop", "api2");
+    browser.choose("#rate", "20");
+    browser.sees(".share.away .state", "silent");
+    browser.press("Stop");
+    has_no_barrier(&browser);
+    site.verb("start", "api2");
+    browser.close();
+}
+
+/// Fails if axe-core finds anything, or if the page scrolls sideways, in any of the looks.
+pub(crate) fn has_no_barrier(browser: &Browser<'_>) {
+    if browser.eval("return typeof window.axe;") == "undefined" {
+        browser.eval(&read(&axe()));
+    }
+    let mut found = Vec::new();
+    for is_dark in [false, true] {
+        browser.prefer_dark(is_dark);
+        for width in WIDTHS {
+            browser.resize(width, 900);
+            browser.fits();
+            let violations = violations(browser);
+            for violation in violations.as_array().unwrap() {
+                found.push(format!("{width} px, dark: {is_dark}: {violation}"));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}: {found:#?}", browser.address());
+}
+
+fn violations(browser: &Browser<'_>) -> Value {
+    browser.eval_async(
+        "const done = arguments[arguments.length - 1];
+         axe.run(document, { resultTypes: ['violations'] }).then(
+           ({ violations }) => done(violations.map(({ id, nodes }) =>
+             [id, ...nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`)])),
+           (error) => done([`axe-core failed: ${error}`]));",
+    )
+}
