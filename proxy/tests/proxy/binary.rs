@@ -48,7 +48,9 @@ fn a_port_in_use_is_said_in_one_sentence() {
 
 #[test]
 fn a_bad_configuration_is_refused_with_file_line_and_key() {
-    let file = config("listen = [\"127.0.0.1:0\"]\nthread = 1\n");
+    let file = config(
+        "listen = [\"127.0.0.1:0\"]\nthread = 1\n[[routes]]\npath = \"/\"\nfiles = \"/tmp\"\n",
+    );
     let output = run(&["serve", "--config", file.path().to_str().unwrap()]);
     check_failure(&output, 78, &[".toml:2", "thread"]);
 }

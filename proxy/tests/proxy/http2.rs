@@ -17,7 +17,7 @@ use self::cases::{Case, cases};
 use self::client::{Client, Told, block, get};
 use crate::raw::{FINE, RawOrigin, Reply, Request};
 use crate::secure::Secure;
-use crate::support::Proxy;
+use crate::steady::steady;
 use crate::table::in_short;
 
 /// Runs one case; the answer is what is wrong about it.
@@ -95,7 +95,7 @@ async fn run_all(connect: &impl AsyncFn() -> Client, origin: &RawOrigin) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_head_in_clear() {
     let origin = RawOrigin::start(Reply::Keep(FINE)).await;
-    let proxy = Proxy::at(&[origin.address], "", "").await;
+    let proxy = steady(origin.address).await;
     run_all(&async || Client::connect(proxy.address).await, &origin).await;
 }
 

@@ -31,6 +31,7 @@ mod retries;
 mod secure;
 mod smuggling;
 mod static_files;
+mod steady;
 mod streamer;
 mod streams;
 mod support;

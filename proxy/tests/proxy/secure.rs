@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 
 use crate::answer::{Answer, read_to_end};
 use crate::raw::{FINE, RawOrigin, Reply};
+use crate::steady::STEADY;
 use crate::support::{BOUND, Proxy};
 
 /// A certificate for `localhost`, signed by itself, and its key.
@@ -123,7 +124,7 @@ impl Secure {
             files = "{folder}"
             [upstreams.music]
             servers = [{{ address = "{address}" }}]
-            health = {{ path = "/healthz", every = "100ms", timeout = "80ms" }}
+            {STEADY}
             "#,
             folder = folder.path().display(),
             address = origin.address,

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use self::cases::{Case, cases};
 use crate::raw::{FINE, RawOrigin, Reply, Request};
 use crate::secure::{Pair, Secure};
+use crate::steady::steady;
 use crate::support::Proxy;
 
 /// Whatever is waited for takes no longer than this.
@@ -271,7 +272,7 @@ async fn run_all(way: Way) {
                 run_lane(lane, way, &secure.proxy, &secure.origin, Some(&secure.pair)).await
             } else {
                 let origin = RawOrigin::start(Reply::Keep(FINE)).await;
-                let proxy = Proxy::at(&[origin.address], "", "").await;
+                let proxy = steady(origin.address).await;
                 run_lane(lane, way, &proxy, &origin, None).await
             }
         });

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::process::{Command, Output, Stdio};
 
 use crate::secure::Secure;
-use crate::support::{Origin, Proxy};
+use crate::steady::steady;
+use crate::support::Origin;
 
 async fn output(command: &str, arguments: Vec<String>) -> (bool, String) {
     let mut command = Command::new(command);
@@ -72,24 +73,7 @@ async fn curl_is_served_by_every_way_to_http2() {
 #[tokio::test(flavor = "multi_thread")]
 async fn h2load_loses_no_request() {
     let a = Origin::start("a").await;
-    // Hundreds at once on a busy machine: a server that is slow to answer checks is not lost.
-    let proxy = Proxy::start(&format!(
-        r#"
-        listen = ["127.0.0.1:0"]
-        admin = "127.0.0.1:0"
-        log.access = "off"
-        [[routes]]
-        path = "/api"
-        upstream = "music"
-        [upstreams.music]
-        servers = [{{ address = "{}" }}]
-        health = {{ path = "/healthz", every = "5s", timeout = "4s" }}
-        timeouts = {{ connect = "5s" }}
-        "#,
-        a.address
-    ))
-    .await;
-    proxy.until_up(1).await;
+    let proxy = steady(a.address).await;
     let secure = Secure::start(false).await;
     for (address, path) in [
         (format!("http://{}", proxy.address), "/api/"),
