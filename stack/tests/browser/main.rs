@@ -1,8 +1,9 @@
 //! The pages in a real browser: a headless Chromium, driven over `WebDriver`, before a stack of plain processes.
 //!
-//! `STACK_DRIVER=native cargo test -p stack --test browser [-- FILTER]`; a plain `cargo test` skips it. The
-//! scenarios run one after another on one stack. Each has a browser of its own, which fails it for any word on the
-//! console and any request to another host. `SCREENSHOTS=FOLDER … -- screenshots` makes the pictures of the docs.
+//! `STACK_DRIVER=native cargo test -p stack --test browser [-- FILTER]` after a `cargo build` of all three packages; a
+//! plain `cargo test` skips it. The scenarios run one after another on one stack. Each has a browser of its own, which
+//! fails it for any word on the console and any request to another host. `SCREENSHOTS=FOLDER … -- screenshots` makes
+//! the pictures of the docs.
 #![expect(
     clippy::unwrap_used,
     reason = "what cannot be unwrapped here is a failed test"

@@ -80,7 +80,7 @@ fn shows_who_is_gone(site: &Site) {
     browser.sees("#events", "silent for");
     site.verb("start", "api2");
     browser.sees("#events", "is back");
-    assert!(!browser.has(".share.away"), "it is back, and shown gone");
+    eventually(BOUND, "it is shown as back", || !browser.has(".share.away"));
     for errors in ["#count-503", "#count-other"] {
         assert_eq!(browser.text(errors).unwrap(), "0", "{errors}");
     }
