@@ -1,6 +1,7 @@
 //! One browser with one window, as a person uses it: it waits for what it is told to use, and looks in the end
 //! whether anything was said on its console or asked of another host.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -35,6 +36,8 @@ pub(crate) struct Browser<'a> {
     origin: String,
     session: String,
     profile: tempfile::TempDir,
+    /// How many answers it had so far.
+    answers: Cell<usize>,
 }
 
 impl<'a> Browser<'a> {
@@ -81,6 +84,7 @@ impl<'a> Browser<'a> {
             origin,
             session,
             profile,
+            answers: Cell::new(0),
         }
     }
 
@@ -264,14 +268,15 @@ impl<'a> Browser<'a> {
                 });
             }
         }
+        self.answers.set(self.answers.get() + received.len());
         received
     }
 
     /// Ends the browser; fails if it has anything to say.
     pub(crate) fn close(self) {
         self.is_silent();
-        let received = self.received();
-        assert!(!received.is_empty(), "the browser saw no answer");
+        self.received();
+        assert!(self.answers.get() > 0, "the browser saw no answer");
     }
 
     fn is_ours(&self, url: &str) -> bool {
