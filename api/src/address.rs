@@ -86,7 +86,9 @@ fn address(path: &str) -> Address {
             split_suffix(&segments)
         }
         ["api", "music", _, last] if last.starts_with("detail.") => split_suffix(&segments),
-        ["api", "docs"] | ["api-auth", "login" | "logout"] => (segments.clone(), None),
+        ["api", "docs"] | ["api-auth", "login" | "logout"] | ["admin", ..] => {
+            (segments.clone(), None)
+        }
         _ => return Address::AsItIs,
     };
     let canonical = stem

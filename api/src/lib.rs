@@ -14,11 +14,13 @@
 //!    make them readable for people, [`page`] is the look of every page.
 //!
 //! [`schema`] describes all of it as an `OpenAPI` document, and shows that in a browser.
+//! [`admin`] is what staff see at `/admin/`.
 //! [`origin`] tells what the client asked through a proxy, [`metrics`] counts.
 //! [`run`] does what the command line says; [`ask`] and [`seed`] are for commands other than `serve`.
 //! [`cli`] and [`config`] say how it was started, [`instance`] what it is called, [`stop`] when it ends.
 
 pub mod address;
+pub mod admin;
 pub mod ask;
 pub mod auth;
 pub mod browse;

@@ -11,6 +11,7 @@ use tower::Layer;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::address;
+use crate::admin::{home, own, people, songs};
 use crate::auth::login;
 use crate::auth::password::Passwords;
 use crate::browse::form;
@@ -190,11 +191,34 @@ fn routes(app: App) -> Router {
             "/api-auth/logout/",
             post(login::log_out).fallback(login::log_out_only),
         )
+        .merge(admin_routes())
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(|| async { Error::NotFound })
         .method_not_allowed_fallback(|method| async { Error::MethodNotAllowed(method) })
         .with_state(app)
+}
+
+/// The pages of the staff. Each form leads to the address that shows it.
+fn admin_routes() -> Router<App> {
+    Router::new()
+        .route("/admin/", get(home::show))
+        .route("/admin/login/", get(home::log_in))
+        .route("/admin/password/", get(own::form).post(own::change))
+        .route("/admin/music/", get(songs::list))
+        .route("/admin/music/add/", get(songs::blank).post(songs::add))
+        .route(
+            "/admin/music/delete/",
+            get(songs::ask_to_delete).post(songs::delete),
+        )
+        .route("/admin/music/{id}/", get(songs::form).post(songs::change))
+        .route("/admin/users/", get(people::list))
+        .route("/admin/users/add/", get(people::blank).post(people::add))
+        .route("/admin/users/{id}/", get(people::form).post(people::change))
+        .route(
+            "/admin/users/{id}/password/",
+            get(people::password_form).post(people::set_password),
+        )
 }
 
 /// The panic itself was printed by the time it is caught.

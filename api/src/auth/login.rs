@@ -154,24 +154,16 @@ pub async fn log_in(State(app): State<App>, request: Request) -> Result<Response
 }
 
 async fn begin(app: &App, head: &Head, account: i64, form: &Form) -> Result<Response, Error> {
-    let id = Secret::random().map_err(Error::NoRandomness)?;
-    let csrf = Secret::random().map_err(Error::NoRandomness)?;
-    let (new, old) = (id.digest(), session::id(&head.headers));
-    let old = old.and_then(Secret::digest_of);
-    app.database()
-        .work()
-        .run(move |connection| Box::pin(store::begin_session(connection, account, new, old)))
-        .await?;
-    let (https, now) = (head.is_https(app), SystemTime::now());
+    let cookies = super::begin(app, &head.headers, head.peer, account).await?;
     let target = if form.next.is_empty() {
         HOME
     } else {
         &form.next
     };
     let mut response = redirect(target);
-    let headers = response.headers_mut();
-    headers.append(SET_COOKIE, session::csrf_cookie(csrf.reveal(), https, now));
-    headers.append(SET_COOKIE, session::cookie(&id, https, now));
+    for cookie in cookies {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
     Ok(response)
 }
 

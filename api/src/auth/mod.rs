@@ -4,6 +4,7 @@
 //! - [`password`] hashes and verifies, off the async threads and bounded; `verified` remembers for a while
 //! - [`secret`] makes session ids and tokens; the database holds only their digests
 //! - [`session`] is the cookie; [`login`] the form that begins and ends a session, [`next`] where it leads
+//! - [`roster`] is what the admin sees and changes of accounts
 //! - [`tries`] limits wrong passwords; `store` is all the SQL; [`first`] makes the first account
 //!
 //! No crate for sessions: those that there are keep a bag of values under an id that they store as it is, decide
@@ -19,13 +20,16 @@ mod login_page;
 pub mod next;
 pub mod password;
 pub mod purge;
+pub mod roster;
 pub mod secret;
 pub mod session;
 mod store;
 pub mod tries;
 mod verified;
 
-use http::{HeaderMap, Method};
+use std::time::SystemTime;
+
+use http::{HeaderMap, HeaderValue, Method};
 
 use crate::error::Error;
 use crate::origin;
@@ -80,6 +84,37 @@ pub async fn authenticate(
         Credentials::Token(token) => Some(by_token(app, &token).await?),
     };
     Ok(caller)
+}
+
+/// Begins a session of an account, in place of the one that the browser had; returns the cookies for it.
+pub(crate) async fn begin(
+    app: &App,
+    headers: &HeaderMap,
+    peer: Peer,
+    account: i64,
+) -> Result<[HeaderValue; 2], Error> {
+    let id = Secret::random().map_err(Error::NoRandomness)?;
+    let csrf = Secret::random().map_err(Error::NoRandomness)?;
+    let (new, old) = (id.digest(), session::id(headers));
+    let old = old.and_then(Secret::digest_of);
+    app.database()
+        .work()
+        .run(move |connection| Box::pin(store::begin_session(connection, account, new, old)))
+        .await?;
+    let https = origin::is_https(headers, peer, &app.access().trusted_proxies);
+    let now = SystemTime::now();
+    Ok([
+        session::csrf_cookie(csrf.reveal(), https, now),
+        session::cookie(&id, https, now),
+    ])
+}
+
+/// Returns who is signed in by the cookie of a session, if anybody is.
+pub(crate) async fn by_cookie(app: &App, headers: &HeaderMap) -> Result<Option<Account>, Error> {
+    match session::id(headers) {
+        Some(id) => signed_in(app, id).await,
+        None => Ok(None),
+    }
 }
 
 async fn signed_in(app: &App, id: &str) -> Result<Option<Account>, Error> {

@@ -105,6 +105,25 @@ impl Passwords {
     }
 }
 
+impl Passwords {
+    /// Hashes a new password when it is its turn, among those that are verified.
+    pub async fn hash(&self, password: String) -> Result<Result<String, Refused>, Busy> {
+        if let Err(refused) = check(&password) {
+            return Ok(Err(refused));
+        }
+        let _place = self.places.try_acquire().map_err(|_| Busy)?;
+        let run = timeout(WAIT_LIMIT, Arc::clone(&self.runs).acquire_owned()).await;
+        let Ok(Ok(run)) = run else {
+            return Err(Busy);
+        };
+        let hashed = tokio::task::spawn_blocking(move || {
+            let _run = run;
+            hash(&password)
+        });
+        Ok(hashed.await.unwrap_or(Err(Refused::Interrupted)))
+    }
+}
+
 fn is_right(password: &str, hash: Option<&str>) -> bool {
     let password = if password.len() > LONGEST {
         ""

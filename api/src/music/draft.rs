@@ -40,7 +40,12 @@ pub(super) struct Change {
 impl Draft {
     /// Checks a whole music.
     pub(super) fn from_sent(sent: &Sent) -> Result<Self, Error> {
-        let fields = Fields::from_object(sent.object()?)?;
+        Self::from_object(sent.object()?)
+    }
+
+    /// Checks a whole music, in JSON.
+    pub(super) fn from_object(json: &str) -> Result<Self, Error> {
+        let fields = Fields::from_object(json)?;
         let mut errors = Map::new();
         let song = required("song", fields.song, &mut errors);
         let singer = required("singer", fields.singer, &mut errors);

@@ -5,6 +5,7 @@
 
 mod current;
 pub(crate) mod described;
+pub(crate) mod desk;
 mod draft;
 mod fields;
 mod handler;
@@ -21,5 +22,6 @@ mod verdict;
 pub use handler::{
     change, create, delete, describe_item, describe_list, detail, list, read, replace, singers,
 };
+pub(crate) use id::Id;
 pub use metadata::{DETAIL, ITEM, LIST, SINGERS};
 pub use row::Music;

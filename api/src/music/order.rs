@@ -109,14 +109,21 @@ impl Order {
     /// Carries the order out, and answers.
     pub(super) async fn carry_out(self, app: &App) -> Result<Response, Error> {
         let order = Arc::new(self);
+        let done = order.execute(app).await?;
+        Ok(order.write.answer(done))
+    }
+
+    /// Carries the order out, and says what was written, now or when it came before.
+    pub(super) async fn execute(self: &Arc<Self>, app: &App) -> Result<Done, Error> {
+        let order = self;
         let mut work = app.database().work();
-        let mut written = write(&mut work, &order).await;
+        let mut written = write(&mut work, order).await;
         if matches!(written, Err(Fault::Lost(_))) && order.key.is_some() {
             // With a key it can do no harm to ask again, on another connection.
-            written = write(&mut work, &order).await;
+            written = write(&mut work, order).await;
         }
         match written {
-            Ok(Some(done)) => Ok(order.write.answer(done)),
+            Ok(Some(done)) => Ok(done),
             Ok(None) => order.why_not(&mut work, app.metrics()).await,
             Err(fault @ Fault::Broken(_)) => Err(Error::Database(fault)),
             Err(fault @ Fault::Unavailable(_)) => {
@@ -131,7 +138,7 @@ impl Order {
         self: &Arc<Self>,
         work: &mut Work<'_>,
         metrics: &Metrics,
-    ) -> Result<Response, Error> {
+    ) -> Result<Done, Error> {
         let verdict = self.judge(work).await?;
         if let Some(stored) = verdict.stored {
             return self.repeat(stored, metrics);
@@ -154,7 +161,7 @@ impl Order {
         fault: Fault,
         work: &mut Work<'_>,
         metrics: &Metrics,
-    ) -> Result<Response, Error> {
+    ) -> Result<Done, Error> {
         let Some(key) = &self.key else {
             return Err(Error::Database(fault));
         };
@@ -188,13 +195,13 @@ impl Order {
     }
 
     /// Answers a repeat as the first one was answered, if it is a repeat.
-    fn repeat(&self, stored: Stored, metrics: &Metrics) -> Result<Response, Error> {
+    fn repeat(&self, stored: Stored, metrics: &Metrics) -> Result<Done, Error> {
         let is_repeat = |keyed: &Keyed| keyed.digest == stored.digest;
         if !self.key.as_ref().is_some_and(is_repeat) {
             return Err(Error::OtherRequest);
         }
         metrics.key_repeated();
-        Ok(self.write.answer(stored.done))
+        Ok(stored.done)
     }
 
     /// Says what is certain after a fault. With a key an earlier try may have written, whatever came of this one.

@@ -176,6 +176,35 @@ pub(super) async fn update(
     .await
 }
 
+/// Returns those of the music that are there, by id.
+pub(super) async fn chosen(connection: &mut PgConnection, ids: &[i64]) -> Result<Vec<Music>> {
+    sqlx::query_as!(
+        Music,
+        r#"select id, song, singer, last_modify_date, created,
+                  floor(extract(epoch from now() - created) / 86400)::bigint as "days_since_created!"
+           from music where id = any($1) order by id"#,
+        ids,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Deletes those of the music that are there, all or none, and returns how many; none after the deadline.
+pub(super) async fn delete_chosen(
+    connection: &mut PgConnection,
+    ids: &[i64],
+    deadline: OffsetDateTime,
+) -> Result<u64> {
+    let done = sqlx::query!(
+        "delete from music where id = any($1) and clock_timestamp() < $2",
+        ids,
+        deadline,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Deletes a music; `false` if there was none, or it is not in the right state, or the deadline has passed.
 pub(super) async fn delete(
     connection: &mut PgConnection,

@@ -23,7 +23,9 @@ const MINTED_LIFE: Duration = Duration::from_secs(10 * 60);
 pub struct Key(String);
 
 impl Key {
-    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+    /// Reads a key; `None` if it cannot be one.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
         let fits = (1..=LONGEST).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
         let text = std::str::from_utf8(bytes).ok().filter(|_| fits)?;
         Some(Self(text.to_owned()))

@@ -47,6 +47,21 @@ impl Terms {
         })
     }
 
+    /// Returns the terms of a form of the admin: its own key, and the version that it shows.
+    #[must_use]
+    pub fn of_form(owner: i64, key: Option<Key>, version: Option<String>) -> Self {
+        let condition = Condition {
+            only: version.map(|version| vec![version]),
+            unless: None,
+        };
+        Self {
+            owner,
+            key,
+            condition,
+            deadline: None,
+        }
+    }
+
     /// Returns the moment after which the write must not begin, for one that is begun `now`.
     #[must_use]
     pub fn begin_before(&self, now: OffsetDateTime) -> OffsetDateTime {

@@ -4,6 +4,7 @@
     reason = "a test ends with a panic when anything is not as it should be"
 )]
 
+mod admin;
 mod answers;
 mod bodies;
 mod budget;

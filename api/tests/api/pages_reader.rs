@@ -43,6 +43,15 @@ impl Browser {
         self
     }
 
+    /// Returns the header that its cookies make.
+    pub(crate) fn cookies(&self) -> String {
+        let pairs = self.cookies.iter();
+        let pairs: Vec<_> = pairs
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        pairs.join("; ")
+    }
+
     pub(crate) async fn get(&mut self, path: &str) -> Seen {
         self.ask(Method::GET, path, None).await
     }
@@ -73,16 +82,13 @@ impl Browser {
     }
 
     async fn ask(&mut self, method: Method, path: &str, form: Option<String>) -> Seen {
-        let pairs = self.cookies.iter();
-        let cookies: Vec<_> = pairs
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let cookies = self.cookies();
         let mut request = Request::builder()
             .method(&method)
             .uri(path)
             .header(header::HOST, "music.test")
             .header(header::ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8")
-            .header(header::COOKIE, cookies.join("; "));
+            .header(header::COOKIE, cookies);
         if form.is_some() {
             request = request
                 .header(header::ORIGIN, &self.origin)
@@ -205,7 +211,12 @@ fn read<'a, 'b>(form: &'b HTMLTag<'a>, parser: &'b Parser<'a>) -> Form {
         let name = attribute(tag, "name");
         let value = attribute(tag, "value").unwrap_or_default();
         match (&*tag.name().as_utf8_str(), name) {
-            ("input", Some(name)) => values.push((name, value)),
+            ("input", Some(name)) => {
+                let is_box = attribute(tag, "type").as_deref() == Some("checkbox");
+                if !is_box || tag.attributes().get("checked").is_some() {
+                    values.push((name, value));
+                }
+            }
             ("textarea", Some(name)) => {
                 let text = plain(&tag.inner_text(parser));
                 values.push((name, text.strip_prefix('\n').unwrap_or(&text).to_owned()));

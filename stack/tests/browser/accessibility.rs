@@ -13,6 +13,7 @@ use crate::site::{Site, read, root};
 pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("of_what_everybody_sees", of_what_everybody_sees),
     ("of_what_who_is_logged_in_sees", of_what_members_see),
+    ("of_what_staff_see", of_what_staff_see),
     ("of_refusals", of_refusals),
     ("of_the_page_that_watches", of_the_page_that_watches),
 ];
@@ -57,6 +58,28 @@ fn of_what_members_see(site: &Site) {
     browser.press("OPTIONS");
     browser.sees(".request", "OPTIONS");
     has_no_barrier(&browser);
+    browser.close();
+}
+
+fn of_what_staff_see(site: &Site) {
+    let browser = Browser::new(site, Scripts::On);
+    let number = site.add("Axe", "The Choppers");
+    browser.sign_in_for("/admin/");
+    for path in [
+        "/admin/",
+        "/admin/music/?search=axe",
+        "/admin/music/add/",
+        &format!("/admin/music/{number}/"),
+        &format!("/admin/music/delete/?id={number}"),
+        "/admin/users/",
+        "/admin/users/add/",
+        "/admin/users/1/",
+        "/admin/users/1/password/",
+        "/admin/password/",
+    ] {
+        browser.open(path);
+        has_no_barrier(&browser);
+    }
     browser.close();
 }
 

@@ -10,6 +10,7 @@
 )]
 
 mod accessibility;
+mod admin;
 mod browser;
 mod music;
 mod odd_names;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for (subject, scenarios) in [
         ("music", music::SCENARIOS),
+        ("admin", admin::SCENARIOS),
         ("watch", watch::SCENARIOS),
         ("odd_names", odd_names::SCENARIOS),
         ("tls", tls::SCENARIOS),

@@ -18,7 +18,7 @@ mod walk;
 #[cfg(test)]
 mod plans;
 
-pub(super) use answer::{ByCursor, Numbered, respond};
+pub(super) use answer::{ByCursor, Numbered, respond, rows};
 pub(super) use asked::Asked;
 pub(crate) use asked::{LONGEST_SEARCH, MOST_ROWS, ROWS_BY_CURSOR};
 pub(super) use links::Links;

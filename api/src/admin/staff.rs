@@ -1,0 +1,180 @@
+//! Who is let in: somebody of the staff, with a session; and what they sent.
+
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, Method, StatusCode};
+
+use super::lead_to;
+use super::notice::Notice;
+use crate::auth::{self, Account, csrf, secret::Secret};
+use crate::error::Error;
+use crate::origin;
+use crate::page::{Frame, Visitor, failure};
+use crate::router::App;
+use crate::sent::Sent;
+use crate::server::Peer;
+
+const LOG_IN: &str = "/api-auth/login/";
+
+/// Somebody of the staff, and what they asked or sent.
+pub struct Staff {
+    pub(super) account: Account,
+    pub(super) headers: HeaderMap,
+    pub(super) peer: Peer,
+    asked: Fields,
+    pub(super) form: Fields,
+    here: String,
+}
+
+/// The pairs of a query or a form. Has no `Debug`, because it may hold a password.
+#[derive(Default)]
+pub(super) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// Returns a value, empty if there is none.
+    pub(super) fn get(&self, name: &str) -> &str {
+        let mut found = self.0.iter().filter(|(known, _)| known == name);
+        found.next().map_or("", |(_, value)| value)
+    }
+
+    /// Tells whether there is such a field, as for a box that was ticked.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
+    /// Returns the numbers of all fields of a name, each once, at most `most` of them.
+    pub(super) fn numbers(&self, name: &str, most: usize) -> Vec<i64> {
+        let fields = self.0.iter().filter(|(known, _)| known == name);
+        let mut numbers: Vec<i64> = fields.filter_map(|(_, value)| value.parse().ok()).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.truncate(most);
+        numbers
+    }
+}
+
+impl Staff {
+    /// Returns a value of the query, empty if there is none.
+    pub(super) fn asked(&self, name: &str) -> &str {
+        self.asked.get(name)
+    }
+
+    /// Returns the numbers in the query.
+    pub(super) fn asked_numbers(&self, name: &str, most: usize) -> Vec<i64> {
+        self.asked.numbers(name, most)
+    }
+
+    /// Says what was done on the page before this one, if anything was.
+    pub(super) fn notice(&self) -> Option<String> {
+        Notice::read(self.asked("done")).map(Notice::sentence)
+    }
+
+    /// Frames a page for them.
+    pub(super) fn frame(&self, app: &App, title: &str) -> Frame {
+        let visitor = Visitor::of(Some(&self.account), &self.headers);
+        Frame::new(app, &self.headers, &self.here, title, visitor)
+    }
+
+    /// Makes the key of a form that is shown anew.
+    pub(super) fn new_key() -> Result<String, Error> {
+        let key = Secret::random().map_err(Error::NoRandomness)?;
+        Ok(key.reveal().to_owned())
+    }
+}
+
+/// The answer to whoever is not let in.
+pub struct KeptOut(Box<Response>);
+
+impl IntoResponse for KeptOut {
+    fn into_response(self) -> Response {
+        *self.0
+    }
+}
+
+impl From<Error> for KeptOut {
+    fn from(error: Error) -> Self {
+        Self(Box::new(error.into_response()))
+    }
+}
+
+impl FromRequest<App> for Staff {
+    type Rejection = KeptOut;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, KeptOut> {
+        let (method, headers) = (request.method().clone(), request.headers().clone());
+        let peer = request.extensions().get::<Peer>().copied();
+        let peer = peer.unwrap_or_default();
+        let host = origin::host(&headers, peer, &app.access().trusted_proxies);
+        if host.is_none() {
+            return Err(Error::BadHost.into());
+        }
+        let uri = request.uri().clone();
+        let here = uri.path_and_query().map_or("/admin/", |here| here.as_str());
+        let Some(account) = auth::by_cookie(app, &headers).await? else {
+            let next = if method == Method::POST {
+                uri.path()
+            } else {
+                here
+            };
+            return Err(KeptOut(Box::new(to_log_in(next)?)));
+        };
+        if !account.is_staff {
+            let refusal = not_for(app, &headers, &account, here);
+            return Err(KeptOut(Box::new(refusal)));
+        }
+        let form = match method {
+            Method::POST => Sent::from_request(request, app).await?.form().await?,
+            _ => Vec::new(),
+        };
+        let form = Fields(form);
+        let token = form.has(csrf::FIELD).then(|| form.get(csrf::FIELD));
+        csrf::check(&method, &headers, host.as_deref(), token).map_err(Error::Csrf)?;
+        let asked = uri.query().unwrap_or_default().as_bytes();
+        Ok(Self {
+            account,
+            peer,
+            asked: Fields(form_urlencoded::parse(asked).into_owned().collect()),
+            form,
+            here: here.to_owned(),
+            headers,
+        })
+    }
+}
+
+/// Leads to the form that signs in, and comes back here.
+pub(super) fn to_log_in(here: &str) -> Result<Response, Error> {
+    let next: String = form_urlencoded::byte_serialize(here.as_bytes()).collect();
+    let mut response = lead_to(&format!("{LOG_IN}?next={next}"))?;
+    // As in the original.
+    *response.status_mut() = StatusCode::FOUND;
+    Ok(response)
+}
+
+fn not_for(app: &App, headers: &HeaderMap, account: &Account, here: &str) -> Response {
+    let status = StatusCode::FORBIDDEN;
+    let visitor = Visitor::of(Some(account), headers);
+    let frame = Frame::new(app, headers, here, &status.to_string(), visitor);
+    let problem = "You are signed in, but not as somebody of the staff. Would you like to log in as somebody else?";
+    failure::refusal(frame, status, problem.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_once_each_and_no_more_than_asked_for() {
+        let pairs = [
+            ("id", "3"),
+            ("id", "1"),
+            ("id", "3"),
+            ("id", "x"),
+            ("other", "9"),
+        ];
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let fields = Fields(pairs.to_vec());
+        assert_eq!(fields.numbers("id", 10), [1, 3]);
+        assert_eq!(fields.numbers("id", 1), [1]);
+        assert_eq!((fields.get("other"), fields.get("none")), ("9", ""));
+    }
+}

@@ -1,0 +1,391 @@
+//! The admin, as somebody of the staff uses it whose browser runs no scripts; and everybody else, who is kept out.
+
+use http::{Method, header};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection};
+
+use crate::pages::api_with;
+use crate::pages_reader::{Browser, Seen};
+use crate::support::{ADMIN, Api, PASSWORD, add_admin, request};
+use api::permission::Permission;
+
+const ODD: [&str; 4] = [
+    "<script>alert(1)</script>",
+    "\"><b>x</b>&amp;",
+    "\u{202e}turned",
+    "🎵 歌",
+];
+
+/// Every address of the admin, and whether a form is sent to it.
+const ADDRESSES: [(&str, bool); 9] = [
+    ("/admin/", false),
+    ("/admin/music/", false),
+    ("/admin/music/add/", true),
+    ("/admin/music/delete/", true),
+    ("/admin/music/1/", true),
+    ("/admin/users/", false),
+    ("/admin/users/add/", true),
+    ("/admin/users/1/", true),
+    ("/admin/password/", true),
+];
+
+async fn start(database: &PgConnectOptions) -> (Api, Browser) {
+    add_admin(database).await;
+    let api = api_with(database, Permission::ReadOnly).await;
+    let mut browser = Browser::open(&api).await;
+    let done = browser.log_in(ADMIN, PASSWORD, "/admin/").await;
+    assert_eq!(location(&done), "/admin/");
+    (api, browser)
+}
+
+fn location(seen: &Seen) -> &str {
+    seen.answer.header("location")
+}
+
+/// Follows a redirect after a form.
+async fn follow(browser: &mut Browser, seen: &Seen) -> Seen {
+    assert_eq!(seen.status(), 303, "{}", seen.answer.text());
+    let address = location(seen).to_owned();
+    browser.get(&address).await
+}
+
+/// Adds a user by the form, and returns the page that follows.
+async fn add_user(browser: &mut Browser, name: &str, password: &str) -> Seen {
+    let form = browser.get("/admin/users/add/").await.form("username");
+    let form = form
+        .with("username", name)
+        .with("password", password)
+        .with("again", password);
+    let done = browser.send(&form, "").await;
+    follow(browser, &done).await
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn staff_add_change_find_and_delete_songs_by_forms_alone(
+    _: PgPoolOptions,
+    database: PgConnectOptions,
+) {
+    let (_api, mut browser) = start(&database).await;
+    let home = browser.get("/admin/").await;
+    assert_eq!(home.status(), 200);
+    assert_eq!(home.texts("form.visitor strong"), [ADMIN]);
+
+    let blank = browser.get("/admin/music/add/").await.form("song");
+    let broken = browser.send(&blank, "").await;
+    assert_eq!(broken.status(), 400);
+    assert!(
+        broken
+            .answer
+            .text()
+            .contains("This field may not be blank.")
+    );
+
+    for song in ODD {
+        let form = browser.get("/admin/music/add/").await.form("song");
+        let form = form.with("song", song).with("singer", "Joni");
+        let done = browser.send(&form, "").await;
+        let again = browser.send(&form, "").await;
+        assert_eq!(location(&done), location(&again), "sent twice, added once");
+        let list = follow(&mut browser, &done).await;
+        assert!(list.texts("p.done")[0].ends_with("was added."));
+    }
+    let list = browser.get("/admin/music/?ordering=id").await;
+    assert!(!list.answer.text().contains("<script>") && !list.answer.text().contains("<b>"));
+    assert_eq!(
+        list.texts("td.long a"),
+        ODD,
+        "every song is there, once, as text"
+    );
+    let ids = list.attributes("td input", "value");
+    assert_eq!(ids.len(), 4);
+
+    let page = browser.get(&format!("/admin/music/{}/", ids[0])).await;
+    let form = page.form("song");
+    assert_eq!(form.value("song"), ODD[0]);
+    let done = browser.send(&form.with("song", "Blue"), "").await;
+    let list = follow(&mut browser, &done).await;
+    assert!(list.texts("p.done")[0].ends_with("was saved."));
+    // The page was opened before that: it does not undo it without a word.
+    let stale = browser
+        .send(&page.form("song").with("song", "Green"), "")
+        .await;
+    assert_eq!(stale.status(), 409);
+    assert!(
+        stale
+            .answer
+            .text()
+            .contains("Somebody else has changed this song")
+    );
+    assert_eq!(
+        stale.form("song").value("song"),
+        "Green",
+        "what was typed is kept"
+    );
+
+    let found = browser.get("/admin/music/?search=blue").await;
+    assert_eq!(found.texts("td.long a"), ["Blue"]);
+    let sorted = browser.get("/admin/music/?ordering=song").await;
+    assert_eq!(sorted.attributes("th", "aria-sort")[1], "ascending");
+
+    let asked = browser
+        .get(&format!(
+            "/admin/music/delete/?id={}&id={}&id={}",
+            ids[0], ids[1], ids[2]
+        ))
+        .await;
+    assert!(asked.texts("h2")[0].contains("these 3 songs"));
+    assert_eq!(
+        browser.get("/admin/music/").await.texts("td.long a").len(),
+        4,
+        "not yet"
+    );
+    let done = browser.send(&asked.form("id"), "").await;
+    let list = follow(&mut browser, &done).await;
+    assert_eq!(list.texts("p.done"), ["3 songs were deleted."]);
+    assert_eq!(list.texts("td.long a"), [ODD[3]]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn staff_keep_users_and_what_they_may_holds_at_once(
+    _: PgPoolOptions,
+    database: PgConnectOptions,
+) {
+    let (api, mut browser) = start(&database).await;
+    for (name, password, again, sentence) in [
+        (
+            "leo",
+            "password1",
+            "password2",
+            "The two passwords are not the same.",
+        ),
+        ("leo", "short", "short", "at least 8 characters"),
+        (
+            "a b",
+            "password1",
+            "password1",
+            "A name has 1 to 150 characters",
+        ),
+        (
+            ADMIN,
+            "password1",
+            "password1",
+            "There is a user of this name already.",
+        ),
+    ] {
+        let form = browser.get("/admin/users/add/").await.form("username");
+        let form = form
+            .with("username", name)
+            .with("password", password)
+            .with("again", again);
+        let refused = browser.send(&form, "").await;
+        assert_eq!(refused.status(), 400, "{sentence}");
+        assert!(refused.answer.text().contains(sentence), "{sentence}");
+        assert!(!refused.answer.text().contains("value=\"password1\""));
+    }
+    let user = add_user(&mut browser, "leo", "password1").await;
+    assert!(user.texts("p.done")[0].starts_with("The user was added"));
+
+    let mut leo = Browser::open(&api).await;
+    assert_eq!(
+        location(&leo.log_in("leo", "password1", "/admin/").await),
+        "/admin/"
+    );
+    let refused = leo.get("/admin/").await;
+    assert_eq!(refused.status(), 403);
+    assert!(
+        refused
+            .answer
+            .text()
+            .contains("not as somebody of the staff")
+    );
+
+    let address = browser
+        .get("/admin/users/?search=le")
+        .await
+        .attributes("td a", "href")
+        .concat();
+    let rights = |names: &[&str]| {
+        let mut form = browser_form(&address);
+        form.values.extend(
+            names
+                .iter()
+                .map(|name| ((*name).to_owned(), "on".to_owned())),
+        );
+        form
+    };
+    let saved = browser.send(&rights(&["is_active", "is_staff"]), "").await;
+    assert_eq!(
+        follow(&mut browser, &saved).await.texts("p.done"),
+        ["The user was saved."]
+    );
+    assert_eq!(
+        leo.get("/admin/").await.status(),
+        200,
+        "staff now, in the same session"
+    );
+
+    let form = browser
+        .get(&format!("{address}password/"))
+        .await
+        .form("password");
+    let form = form
+        .with("password", "password9")
+        .with("again", "password9");
+    let set = browser.send(&form, "").await;
+    assert!(follow(&mut browser, &set).await.texts("p.done")[0].contains("password was set"));
+    assert_eq!(
+        leo.get("/admin/").await.status(),
+        302,
+        "the sessions of the old password ended"
+    );
+    assert_eq!(
+        location(&leo.log_in("leo", "password9", "/admin/").await),
+        "/admin/"
+    );
+
+    browser.send(&rights(&[]), "").await;
+    assert_eq!(leo.get("/admin/").await.status(), 302, "switched off");
+    let out = leo.log_in("leo", "password9", "/admin/").await;
+    assert_eq!(out.status(), 200, "and cannot come back");
+
+    let own = browser
+        .get("/admin/users/")
+        .await
+        .attributes("td a", "href");
+    let mut bare = browser_form(&own[0]);
+    bare.values.push(("is_active".into(), "on".into()));
+    let refused = browser.send(&bare, "").await;
+    assert_eq!(refused.status(), 400);
+    assert!(
+        refused
+            .answer
+            .text()
+            .contains("cannot take your own rights away")
+    );
+}
+
+/// A form with nothing in it.
+fn browser_form(action: &str) -> crate::pages_reader::Form {
+    crate::pages_reader::Form {
+        method: "post".into(),
+        action: action.into(),
+        values: Vec::new(),
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn ones_own_password_ends_the_other_sessions_and_keeps_this_one(
+    _: PgPoolOptions,
+    database: PgConnectOptions,
+) {
+    let (api, mut browser) = start(&database).await;
+    let mut other = Browser::open(&api).await;
+    other.log_in(ADMIN, PASSWORD, "/admin/").await;
+    assert_eq!(other.get("/admin/").await.status(), 200);
+    let form = |page: Seen, old: &str| {
+        page.form("old")
+            .with("old", old)
+            .with("password", "another1")
+            .with("again", "another1")
+    };
+    let wrong = form(browser.get("/admin/password/").await, "not it at all");
+    let refused = browser.send(&wrong, "").await;
+    assert_eq!(refused.status(), 400);
+    assert!(refused.answer.text().contains("This is not your password."));
+    let right = form(browser.get("/admin/password/").await, PASSWORD);
+    let done = browser.send(&right, "").await;
+    assert!(
+        follow(&mut browser, &done).await.texts("p.done")[0].contains("Your password was changed")
+    );
+    assert_eq!(other.get("/admin/").await.status(), 302);
+    assert_eq!(
+        location(&other.log_in(ADMIN, "another1", "/admin/").await),
+        "/admin/"
+    );
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn nobody_else_is_let_in_anywhere(_: PgPoolOptions, database: PgConnectOptions) {
+    let (api, mut browser) = start(&database).await;
+    add_user(&mut browser, "leo", "password1").await;
+    let mut leo = Browser::open(&api).await;
+    leo.log_in("leo", "password1", "/admin/").await;
+    let mut nobody = Browser::open(&api).await;
+    for (address, takes_forms) in ADDRESSES {
+        let next = address.replace('/', "%2F");
+        let login = format!("/api-auth/login/?next={next}");
+        let seen = nobody.get(address).await;
+        assert_eq!(
+            (seen.status(), location(&seen)),
+            (302, login.as_str()),
+            "{address}"
+        );
+        assert_eq!(leo.get(address).await.status(), 403, "{address}");
+        let form = browser_form(address);
+        if takes_forms {
+            assert_eq!(nobody.send(&form, "").await.status(), 302, "{address}");
+            assert_eq!(leo.send(&form, "").await.status(), 403, "{address}");
+        } else {
+            assert_eq!(browser.send(&form, "").await.status(), 405, "{address}");
+        }
+    }
+    assert_eq!(browser.get("/admin").await.status(), 301);
+    assert_eq!(browser.get("/admin/nothing/").await.status(), 404);
+    assert_eq!(browser.get("/admin/music/999/").await.status(), 404);
+    assert_eq!(browser.get("/admin/users/x/").await.status(), 404);
+    let login = browser.get("/admin/login/?next=/admin/users/").await;
+    assert_eq!(
+        location(&login),
+        "/api-auth/login/?next=%2Fadmin%2Fusers%2F"
+    );
+    let away = browser.get("/admin/login/?next=//evil.example").await;
+    assert_eq!(location(&away), "/api-auth/login/?next=%2Fadmin%2F");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn the_form_of_another_site_changes_nothing(_: PgPoolOptions, database: PgConnectOptions) {
+    let (_api, mut browser) = start(&database).await;
+    let form = browser.get("/admin/users/add/").await.form("username");
+    let form = form
+        .with("username", "eve")
+        .with("password", "password1")
+        .with("again", "password1");
+    let mut lured = browser.lured_to("http://evil.example");
+    let refused = lured.send(&form, "").await;
+    assert_eq!(refused.status(), 403);
+    let mut connection = database.connect().await.unwrap();
+    let count: i64 = sqlx::query_scalar("select count(*) from account")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    assert_eq!(count, 1);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn one_instance_goes_on_where_another_has_begun(
+    _: PgPoolOptions,
+    database: PgConnectOptions,
+) {
+    let (api, mut browser) = start(&database).await;
+    let session = browser.get("/admin/").await;
+    assert_eq!(session.status(), 200);
+    let other = api_with(&database, Permission::ReadOnly).await;
+    let form = browser.get("/admin/music/add/").await.form("song");
+    let done = browser
+        .send(&form.with("song", "Blue").with("singer", "Joni"), "")
+        .await;
+    drop(api);
+    let cookies = browser.cookies();
+    let headers = [("cookie", cookies.as_str()), ("accept", "text/html")];
+    let asked = request(Method::GET, location(&done), &headers, "");
+    let answer = other.send(asked).await;
+    assert_eq!(answer.status.as_u16(), 200);
+    assert!(answer.text().contains("was added.") && answer.text().contains("Blue"));
+    assert!(
+        answer.headers[header::CACHE_CONTROL]
+            .to_str()
+            .unwrap()
+            .contains("no-store")
+    );
+}
