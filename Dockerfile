@@ -22,7 +22,7 @@ COPY proxy/Cargo.toml proxy/
 COPY stack/Cargo.toml stack/
 RUN mkdir -p api/src proxy/src stack/src stack/tests \
  && for file in api/src proxy/src stack/src; do printf '//! Empty.\nfn main() {}\n' >$file/main.rs; done \
- && touch stack/tests/e2e.rs \
+ && touch stack/tests/e2e.rs stack/tests/browser.rs \
  && cargo build --locked --profile "$PROFILE" -p api -p proxy
 
 # Each crate is compiled in a stage of its own, beside the empty other one: a change in one leaves the other
