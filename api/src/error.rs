@@ -84,6 +84,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Says what is certain after a write that has no key.
+    #[must_use]
+    pub fn of_write(fault: Fault) -> Self {
+        if fault.leaves_open() {
+            Self::OutcomeUnknown(fault, None)
+        } else {
+            Self::Database(fault)
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::NotFound | Self::NoMusic | Self::InvalidCursor => StatusCode::NOT_FOUND,

@@ -203,7 +203,12 @@ fn routes(app: App) -> Router {
 fn admin_routes() -> Router<App> {
     Router::new()
         .route("/admin/", get(home::show))
-        .route("/admin/login/", get(home::log_in))
+        .route(
+            "/admin/login/",
+            get(login::show)
+                .post(login::log_in)
+                .fallback(login::log_in_only),
+        )
         .route("/admin/password/", get(own::form).post(own::change))
         .route("/admin/music/", get(songs::list))
         .route("/admin/music/add/", get(songs::blank).post(songs::add))

@@ -21,6 +21,8 @@ pub const LIMIT: usize = 2_621_440;
 const PIECE_LIMIT: Duration = Duration::from_secs(15);
 /// The whole body has to come within this time.
 const WHOLE_LIMIT: Duration = Duration::from_secs(60);
+/// A form has no more fields than this: each costs far more than its bytes.
+const MOST_FIELDS: usize = 2000;
 /// How much of a body over the limit is read and thrown away, so that the client gets to read the answer.
 const SWALLOWED: usize = 16 * LIMIT;
 
@@ -87,6 +89,10 @@ impl Sent {
         let media = self.content_type.split(';').next().unwrap_or_default();
         match media.trim().to_ascii_lowercase().as_str() {
             "application/x-www-form-urlencoded" => {
+                let ends = self.body.iter().filter(|byte| **byte == b'&').count();
+                if ends >= MOST_FIELDS {
+                    return Err(Error::NotForm(format!("more than {MOST_FIELDS} fields")));
+                }
                 Ok(form_urlencoded::parse(&self.body).into_owned().collect())
             }
             "multipart/form-data" => self.parts().await,

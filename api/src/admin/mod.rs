@@ -3,7 +3,7 @@
 //! [`staff`] lets nobody else in, and refuses the forms of other sites. [`home`] is the first page, [`songs`] and
 //! [`people`] what is kept, [`own`] one's own password; [`notice`] says after a redirect what was done. Every change
 //! is a form sent with POST, and asked back before it destroys. Songs are written as the API writes them
-//! ([`crate::music`]), under a key that the form holds, so that a form that is sent twice is applied once.
+//! ([`crate::music`]), under a key that the form holds, so that one that is sent twice is applied once.
 
 pub mod home;
 mod notice;
@@ -13,7 +13,7 @@ pub mod songs;
 pub mod staff;
 
 use askama::Template;
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, VARY};
 
@@ -58,7 +58,7 @@ fn lead_to(address: &str) -> Result<Response, Error> {
         (CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
         (VARY, HeaderValue::from_static("Cookie")),
     ];
-    Ok((StatusCode::SEE_OTHER, headers).into_response())
+    Ok((StatusCode::SEE_OTHER, headers, Html("")).into_response())
 }
 
 /// Returns the page that a query asks for, from 1 on.

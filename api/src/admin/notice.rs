@@ -40,7 +40,7 @@ impl Notice {
             return Some(Self::OwnPassword);
         }
         let (kind, number) = word.rsplit_once('-')?;
-        let number = number.parse().ok()?;
+        let number = number.parse().ok().filter(|number| *number >= 0)?;
         Some(match kind {
             "added" => Self::Added(number),
             "saved" => Self::Saved(number),
@@ -85,7 +85,15 @@ mod tests {
         ] {
             assert_eq!(Notice::read(&notice.word()), Some(notice));
         }
-        for word in ["", "added", "added-", "added-x", "gone-1", "<b>-1"] {
+        for word in [
+            "",
+            "added",
+            "added-",
+            "added-x",
+            "gone-1",
+            "<b>-1",
+            "deleted--5",
+        ] {
             assert_eq!(Notice::read(word), None, "{word}");
         }
         assert_eq!(Notice::Deleted(3).sentence(), "3 songs were deleted.");

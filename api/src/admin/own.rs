@@ -79,7 +79,7 @@ pub async fn change(State(app): State<App>, staff: Staff) -> Result<Response, Er
     let set = work.run(move |connection| {
         Box::pin(async move { roster::set_password(connection, &name, &hash).await })
     });
-    set.await?;
+    set.await.map_err(Error::of_write)?;
     // All sessions have ended with that, also this one.
     let cookies = auth::begin(&app, &staff.headers, staff.peer, staff.account.id).await?;
     let mut response = lead_to(&format!("/admin/?done={}", Notice::OwnPassword.word()))?;

@@ -1,7 +1,7 @@
 //! `/admin/users/`: the accounts. Add one, say what it may do, set its password.
 //!
-//! An account is switched off rather than deleted. Nobody takes the staff's rights from themselves, so somebody always
-//! has them.
+//! An account is switched off rather than deleted. Nobody takes the staff's rights from themselves. One's own password
+//! has a page of its own ([`super::own`]), which asks for the old one.
 
 use askama::Template;
 use axum::extract::State;
@@ -13,13 +13,16 @@ use super::staff::Staff;
 use super::{Crumb, ROWS, crumbs, lead_to, page_number, query, show, time_of_day};
 use crate::auth::password::Refused;
 use crate::auth::roster::{self, Person};
+use crate::database::Fault;
 use crate::error::Error;
 use crate::music::Id;
 use crate::page::{Frame, Visitor};
 use crate::router::App;
 
 const LIST: &str = "/admin/users/";
+const OWN_PASSWORD: &str = "/admin/password/";
 const TAKEN: &str = "There is a user of this name already.";
+const NOT_PLAIN: &str = "The database takes no such letter in a name.";
 const OWN_RIGHTS: &str = "You cannot take your own rights away. Ask somebody else of the staff.";
 
 #[derive(Template)]
@@ -146,7 +149,15 @@ pub async fn add(State(app): State<App>, staff: Staff) -> Result<Response, Error
     let added = work.run(move |connection| {
         Box::pin(async move { roster::add(connection, &name, &hash, is_staff).await })
     });
-    match added.await? {
+    let added = match added.await {
+        // What a letter is, the table judges by the locale of the database.
+        Err(Fault::Broken(cause)) if breaks_a_rule(&cause) => {
+            let page = NewUserPage::of(&app, &staff, Some(NOT_PLAIN.into()), None);
+            return Ok(show(StatusCode::BAD_REQUEST, &page));
+        }
+        added => added.map_err(Error::of_write)?,
+    };
+    match added {
         Some(id) => lead_to(&format!(
             "{LIST}{id}/?done={}",
             Notice::UserAdded(id).word()
@@ -179,7 +190,7 @@ pub async fn change(State(app): State<App>, Id(id): Id, staff: Staff) -> Result<
     let mut work = app.database().work();
     let changed = work
         .run(move |connection| Box::pin(roster::set_flags(connection, id, is_active, is_staff)));
-    match changed.await? {
+    match changed.await.map_err(Error::of_write)? {
         true => lead_to(&format!("{LIST}?done={}", Notice::UserSaved(id).word())),
         false => Err(Error::NotFound),
     }
@@ -192,6 +203,9 @@ pub async fn password_form(
     staff: Staff,
 ) -> Result<Response, Error> {
     let person = find(&app, id).await?;
+    if person.id == staff.account.id {
+        return lead_to(OWN_PASSWORD);
+    }
     Ok(show(
         StatusCode::OK,
         &PasswordPage::of(&app, &staff, person, None),
@@ -205,6 +219,9 @@ pub async fn set_password(
     staff: Staff,
 ) -> Result<Response, Error> {
     let person = find(&app, id).await?;
+    if person.id == staff.account.id {
+        return lead_to(OWN_PASSWORD);
+    }
     let password = staff.form.get("password").to_owned();
     let error = roster::problem_of_password(&password, staff.form.get("again"));
     if error.is_some() {
@@ -217,13 +234,19 @@ pub async fn set_password(
     let set = work.run(move |connection| {
         Box::pin(async move { roster::set_password(connection, &name, &hash).await })
     });
-    match set.await? {
+    match set.await.map_err(Error::of_write)? {
         true => lead_to(&format!(
             "{LIST}{id}/?done={}",
             Notice::PasswordSet(id).word()
         )),
         false => Err(Error::NotFound),
     }
+}
+
+/// Tells whether a row was refused by a check of its table.
+fn breaks_a_rule(cause: &sqlx::Error) -> bool {
+    let cause = cause.as_database_error();
+    cause.is_some_and(sqlx::error::DatabaseError::is_check_violation)
 }
 
 /// Hashes a password that was checked before.

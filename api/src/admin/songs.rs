@@ -191,8 +191,16 @@ pub async fn form(State(app): State<App>, Id(id): Id, staff: Staff) -> Result<Re
 /// `POST /admin/music/{id}/`
 pub async fn change(State(app): State<App>, Id(id): Id, staff: Staff) -> Result<Response, Error> {
     let (id, form) = (id?, &staff.form);
-    let version = Some(form.get("version").to_owned()).filter(|version| !version.is_empty());
-    let terms = Terms::of_form(staff.account.id, key(&staff), version);
+    let version = form.get("version").to_owned();
+    let fits = |version: &str| {
+        version
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'-')
+    };
+    if version.is_empty() || version.len() > 64 || !fits(&version) {
+        return again(&app, &staff, Some(id), Error::PreconditionFailed);
+    }
+    let terms = Terms::of_form(staff.account.id, key(&staff), Some(version));
     match desk::change(&app, id, terms, form.get("song"), form.get("singer")).await {
         Ok(()) => lead_to(&format!("{LIST}?done={}", Notice::Saved(id).word())),
         Err(error) => again(&app, &staff, Some(id), error),

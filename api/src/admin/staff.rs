@@ -14,7 +14,8 @@ use crate::router::App;
 use crate::sent::Sent;
 use crate::server::Peer;
 
-const LOG_IN: &str = "/api-auth/login/";
+/// The form that signs in, under the name that it has in the original.
+const LOG_IN: &str = "/admin/login/";
 
 /// Somebody of the staff, and what they asked or sent.
 pub struct Staff {
@@ -142,8 +143,10 @@ impl FromRequest<App> for Staff {
 }
 
 /// Leads to the form that signs in, and comes back here.
-pub(super) fn to_log_in(here: &str) -> Result<Response, Error> {
+fn to_log_in(here: &str) -> Result<Response, Error> {
     let next: String = form_urlencoded::byte_serialize(here.as_bytes()).collect();
+    // As in the original, which leaves the slashes as they are.
+    let next = next.replace("%2F", "/");
     let mut response = lead_to(&format!("{LOG_IN}?next={next}"))?;
     // As in the original.
     *response.status_mut() = StatusCode::FOUND;

@@ -151,7 +151,8 @@ pub(crate) async fn sign_in(
     address: Option<std::net::IpAddr>,
 ) -> Result<Option<Account>, Error> {
     let keys = tries::keys(name, address);
-    let wanted = name.to_owned();
+    // What can be the name of no account is looked up as one that there is not, and costs as much.
+    let wanted = accounts::check_name(name).map_or_else(|_| String::new(), |()| name.to_owned());
     let (found, failures) = app
         .database()
         .work()

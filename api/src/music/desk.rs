@@ -86,13 +86,7 @@ pub(crate) async fn delete(app: &App, ids: Vec<i64>) -> Result<u64, Error> {
     let deleted = work.run(move |connection| {
         Box::pin(async move { store::delete_chosen(connection, &ids, deadline).await })
     });
-    deleted.await.map_err(|fault| {
-        if fault.leaves_open() {
-            Error::OutcomeUnknown(fault, None)
-        } else {
-            Error::Database(fault)
-        }
-    })
+    deleted.await.map_err(Error::of_write)
 }
 
 /// Writes the fields of a form as the JSON that the API reads. A form ends its lines with two characters.

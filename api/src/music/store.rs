@@ -176,11 +176,11 @@ pub(super) async fn update(
     .await
 }
 
-/// Returns those of the music that are there, by id.
+/// Returns those of the music that are there, by id, long texts cut.
 pub(super) async fn chosen(connection: &mut PgConnection, ids: &[i64]) -> Result<Vec<Music>> {
     sqlx::query_as!(
         Music,
-        r#"select id, song, singer, last_modify_date, created,
+        r#"select id, left(song, 200) as "song!", left(singer, 200) as "singer!", last_modify_date, created,
                   floor(extract(epoch from now() - created) / 86400)::bigint as "days_since_created!"
            from music where id = any($1) order by id"#,
         ids,
@@ -196,7 +196,9 @@ pub(super) async fn delete_chosen(
     deadline: OffsetDateTime,
 ) -> Result<u64> {
     let done = sqlx::query!(
-        "delete from music where id = any($1) and clock_timestamp() < $2",
+        // One look at the clock, or the deadline could fall between two rows.
+        "with clock as materialized (select clock_timestamp() as now)
+         delete from music using clock where id = any($1) and now < $2",
         ids,
         deadline,
     )

@@ -312,8 +312,7 @@ async fn nobody_else_is_let_in_anywhere(_: PgPoolOptions, database: PgConnectOpt
     leo.log_in("leo", "password1", "/admin/").await;
     let mut nobody = Browser::open(&api).await;
     for (address, takes_forms) in ADDRESSES {
-        let next = address.replace('/', "%2F");
-        let login = format!("/api-auth/login/?next={next}");
+        let login = format!("/admin/login/?next={address}");
         let seen = nobody.get(address).await;
         assert_eq!(
             (seen.status(), location(&seen)),
@@ -333,13 +332,13 @@ async fn nobody_else_is_let_in_anywhere(_: PgPoolOptions, database: PgConnectOpt
     assert_eq!(browser.get("/admin/nothing/").await.status(), 404);
     assert_eq!(browser.get("/admin/music/999/").await.status(), 404);
     assert_eq!(browser.get("/admin/users/x/").await.status(), 404);
-    let login = browser.get("/admin/login/?next=/admin/users/").await;
-    assert_eq!(
-        location(&login),
-        "/api-auth/login/?next=%2Fadmin%2Fusers%2F"
-    );
-    let away = browser.get("/admin/login/?next=//evil.example").await;
-    assert_eq!(location(&away), "/api-auth/login/?next=%2Fadmin%2F");
+    let login = nobody.get("/admin/login/?next=/admin/users/").await;
+    let form = login.form("password").with("username", ADMIN);
+    assert_eq!((login.status(), form.value("next")), (200, "/admin/users/"));
+    let done = nobody.send(&form.with("password", PASSWORD), "").await;
+    assert_eq!(location(&done), "/admin/users/");
+    let away = nobody.get("/admin/login/?next=//evil.example").await;
+    assert_eq!(away.form("password").value("next"), "");
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -73,6 +73,11 @@ impl Browser {
         }
     }
 
+    /// Sends a form as it is written here.
+    pub(crate) async fn send_raw(&mut self, path: &str, body: &str) -> Seen {
+        self.ask(Method::POST, path, Some(body.to_owned())).await
+    }
+
     /// Signs in by the form.
     pub(crate) async fn log_in(&mut self, name: &str, password: &str, next: &str) -> Seen {
         let page = self.get(&format!("/api-auth/login/?next={next}")).await;

@@ -243,6 +243,12 @@ impl Proxy {
                 format!(r#"{{ address = "{address}", weight = {weight} }}"#)
             })
             .collect();
+        let quick = r#"health = { path = "/healthz", every = "100ms", timeout = "80ms" }"#;
+        let health = if upstream.contains("health") {
+            ""
+        } else {
+            quick
+        };
         let proxy = Self::start(&format!(
             r#"
             listen = ["127.0.0.1:0"]
@@ -258,7 +264,7 @@ impl Proxy {
             {route}
             [upstreams.music]
             servers = [{}]
-            health = {{ path = "/healthz", every = "100ms", timeout = "80ms" }}
+            {health}
             {upstream}
             "#,
             servers.join(", ")

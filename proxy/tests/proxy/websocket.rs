@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use crate::binary::{Running, config};
 use crate::raw::FINE;
 use crate::secure::Pair;
+use crate::steady::STEADY;
 use crate::support::{BOUND, Proxy, eventually, read_until};
 use crate::talker::{BYE, SWITCHED, Talker};
 
@@ -48,7 +49,8 @@ async fn until_in_flight(proxy: &Proxy, expected: u64) {
 async fn bytes_pass_both_ways_also_after_a_long_silence() {
     let talker = Talker::start(SWITCHED).await;
     let clients = "body_timeout = \"200ms\"\nidle_timeout = \"200ms\"";
-    let limits = "timeouts = { first_byte = \"300ms\", idle = \"200ms\", request = \"400ms\" }";
+    let limits = "health = { path = \"/healthz\", every = \"5s\", timeout = \"4s\" }\n\
+        timeouts = { first_byte = \"2s\", idle = \"200ms\", request = \"3s\" }";
     let proxy = Proxy::built(&[talker.address], clients, ROUTE, limits).await;
     let mut stream = proxy.connect().await;
     // A client need not wait for the answer.
@@ -72,7 +74,7 @@ async fn bytes_pass_both_ways_also_after_a_long_silence() {
     assert_eq!(&early, b"early");
     until_in_flight(&proxy, 1).await;
     echo(&mut stream, b"\x81\x02hi").await;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    tokio::time::sleep(Duration::from_millis(3500)).await;
     echo(&mut stream, b"GET /api/x HTTP/1.1\r\n\r\n").await;
     stream.write_all(BYE).await.unwrap();
     let mut rest = Vec::new();
@@ -97,7 +99,7 @@ async fn bytes_pass_both_ways_also_after_a_long_silence() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_closes_ends_the_tunnel_on_the_other_side_too() {
     let talker = Talker::start(SWITCHED).await;
-    let proxy = Proxy::routed(&[talker.address], ROUTE).await;
+    let proxy = Proxy::built(&[talker.address], "", ROUTE, STEADY).await;
     let mut stream = proxy.connect().await;
     stream.write_all(HANDSHAKE.as_bytes()).await.unwrap();
     head(&mut stream).await;
@@ -113,7 +115,7 @@ async fn a_client_that_closes_ends_the_tunnel_on_the_other_side_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_passes_than_any_buffer_and_any_limit_of_a_body_hold() {
     let talker = Talker::start(SWITCHED).await;
-    let proxy = Proxy::routed(&[talker.address], ROUTE).await;
+    let proxy = Proxy::built(&[talker.address], "", ROUTE, STEADY).await;
     let mut stream = proxy.connect().await;
     stream.write_all(HANDSHAKE.as_bytes()).await.unwrap();
     head(&mut stream).await;
@@ -137,7 +139,7 @@ async fn a_tunnel_goes_through_tls_too() {
         "listen = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\n\
          tls = {{ listen = \"127.0.0.1:0\", certificate = \"{folder}/tls.crt\", key = \"{folder}/tls.key\" }}\n\
          log.access = \"off\"\nroutes = [{{ path = \"/api\", upstream = \"u\", websocket = true }}]\n\
-         [upstreams.u]\nservers = [{{ address = \"{}\" }}]\nhealth = {{ path = \"/healthz\", every = \"100ms\" }}\n",
+         [upstreams.u]\nservers = [{{ address = \"{}\" }}]\nhealth = {{ path = \"/healthz\", every = \"5s\", timeout = \"4s\" }}\n",
         talker.address,
         folder = folder.path().display()
     ))
@@ -159,7 +161,7 @@ async fn a_tunnel_goes_through_tls_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_handshakes_are_refused_and_the_connection_is_kept() {
     let talker = Talker::start(SWITCHED).await;
-    let proxy = Proxy::routed(&[talker.address], ROUTE).await;
+    let proxy = Proxy::built(&[talker.address], "", ROUTE, STEADY).await;
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     for (old, new, status) in [
         ("GET ", "POST ", 400),
@@ -202,7 +204,7 @@ async fn malformed_handshakes_are_refused_and_the_connection_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_may_decline_and_what_follows_is_the_next_request() {
     let talker = Talker::start(FINE).await;
-    let proxy = Proxy::routed(&[talker.address], ROUTE).await;
+    let proxy = Proxy::built(&[talker.address], "", ROUTE, STEADY).await;
     let mut stream = proxy.connect().await;
     let both = format!("{HANDSHAKE}{PLAIN}");
     stream.write_all(both.as_bytes()).await.unwrap();
@@ -224,7 +226,7 @@ async fn a_switch_that_nobody_asked_for_is_no_answer() {
         Sec-WebSocket-Accept: x\r\n\r\nboo";
     for (answer, request) in [(SWITCHED, PLAIN), (other, HANDSHAKE), (old, HANDSHAKE)] {
         let talker = Talker::start(answer).await;
-        let proxy = Proxy::routed(&[talker.address], ROUTE).await;
+        let proxy = Proxy::built(&[talker.address], "", ROUTE, STEADY).await;
         let mut stream = proxy.connect().await;
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut got = String::new();
@@ -238,7 +240,7 @@ async fn a_switch_that_nobody_asked_for_is_no_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_gives_a_tunnel_less_time_than_a_request() {
     let talker = Talker::start(SWITCHED).await;
-    let mut proxy = Proxy::routed(&[talker.address], ROUTE).await;
+    let mut proxy = Proxy::built(&[talker.address], "", ROUTE, STEADY).await;
     let mut stream = proxy.connect().await;
     stream.write_all(HANDSHAKE.as_bytes()).await.unwrap();
     head(&mut stream).await;

@@ -30,6 +30,9 @@ const SEARCH_LIMIT: Duration = Duration::from_secs(5);
 /// A page by number has this many rows, unless it says otherwise.
 const ROWS_BY_NUMBER: i64 = 50;
 
+/// So many characters of a text are shown in a row of the admin.
+const LONGEST_SHOWN: usize = 200;
+
 /// Answers what was asked.
 pub(crate) async fn respond(
     database: Database,
@@ -119,9 +122,20 @@ pub(crate) async fn rows(database: Database, asked: Asked) -> Result<Vec<Music>,
         if Instant::now() >= end {
             return Err(Error::SearchTooLong);
         }
-        rows.extend(walk.next().await?);
+        // Cut as they come: a page of texts of megabytes would fill the memory.
+        rows.extend(walk.next().await?.into_iter().map(cut));
     }
     Ok(rows)
+}
+
+/// Leaves as much of a music's texts as a list of the admin shows.
+fn cut(mut music: Music) -> Music {
+    for text in [&mut music.song, &mut music.singer] {
+        if let Some((end, _)) = text.char_indices().nth(LONGEST_SHOWN) {
+            *text = format!("{}…", &text[..end]);
+        }
+    }
+    music
 }
 
 /// Counts exactly. A search is counted in short statements, one stretch of the table after the other.
