@@ -1,7 +1,7 @@
 //! `/admin/`: where staff keep the songs and the accounts, by plain forms that need no script.
 //!
 //! [`staff`] lets nobody else in, and refuses the forms of other sites. [`home`] is the first page, [`songs`] and
-//! [`people`] what is kept, [`own`] one's own password; [`notice`] says after a redirect what was done. Every change
+//! [`people`] what is kept, [`own`] one's own password; `notice` says after a redirect what was done. Every change
 //! is a form sent with POST, and asked back before it destroys. Songs are written as the API writes them
 //! ([`crate::music`]), under a key that the form holds, so that one that is sent twice is applied once.
 

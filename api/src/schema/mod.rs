@@ -1,8 +1,8 @@
 //! `/api/schema/`: what the API answers, as an `OpenAPI` 3.1 document for people's tools.
 //!
-//! It is made of the code: [`operations`] collects what stands at the handlers and the types of the bodies,
-//! [`refusals`] asks the errors themselves for their status, text and headers. [`parameters`] and [`headers`]
-//! describe what a request and an answer carry beside a body, [`complete`] puts all of it together.
+//! It is made of the code: `operations` collects what stands at the handlers and the types of the bodies,
+//! `refusals` asks the errors themselves for their status, text and headers. `parameters` and `headers`
+//! describe what a request and an answer carry beside a body, `complete` puts all of it together.
 //! [`docs`] shows the document at `/api/docs/`.
 
 mod complete;

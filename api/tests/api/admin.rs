@@ -248,10 +248,18 @@ async fn staff_keep_users_and_what_they_may_holds_at_once(
     let out = leo.log_in("leo", "password9", "/admin/").await;
     assert_eq!(out.status(), 200, "and cannot come back");
 
+    for (path, status) in [("/admin/users/add/", 400), ("/api-auth/login/", 200)] {
+        let body = "username=a%00b&password=password1&again=password1";
+        let refused = browser.send_raw(path, body).await;
+        assert_eq!(refused.status(), status, "{path}");
+    }
     let own = browser
         .get("/admin/users/")
         .await
         .attributes("td a", "href");
+    let page = browser.get(&format!("{}password/", own[0])).await;
+    // There the old one is asked for.
+    assert_eq!(location(&page), "/admin/password/");
     let mut bare = browser_form(&own[0]);
     bare.values.push(("is_active".into(), "on".into()));
     let refused = browser.send(&bare, "").await;

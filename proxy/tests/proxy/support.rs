@@ -244,11 +244,7 @@ impl Proxy {
             })
             .collect();
         let quick = r#"health = { path = "/healthz", every = "100ms", timeout = "80ms" }"#;
-        let health = if upstream.contains("health") {
-            ""
-        } else {
-            quick
-        };
+        let health = [quick, ""][usize::from(upstream.contains("health"))];
         let proxy = Self::start(&format!(
             r#"
             listen = ["127.0.0.1:0"]
