@@ -12,7 +12,7 @@
 //! - [`rollout`]: all API instances replaced in turn; [`admin`]: changes of the proxy
 //! - [`health`], [`ask`]: what the proxy says of its servers; one HTTP request
 //! - [`logs`]: the children's lines with a coloured name in front
-//! - [`bench`]: what a request costs, beside other programs, in the same run
+//! - [`mod@bench`]: what a request costs, beside other programs, in the same run
 //! - [`probe`]: an open-loop stream of requests and the account of what became of each; beside
 //!   events, against the figures that they must keep
 //!

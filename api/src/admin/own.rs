@@ -23,6 +23,8 @@ const WRONG: &str = "This is not your password.";
 struct OwnPage {
     frame: Frame,
     crumbs: Vec<Crumb>,
+    /// Tells a keeper of passwords whose it is.
+    name: String,
     old_error: Option<String>,
     new_error: Option<String>,
 }
@@ -32,6 +34,7 @@ impl OwnPage {
         Self {
             frame: staff.frame(app, "Change your password"),
             crumbs: crumbs(&[("Your password", ADDRESS)]),
+            name: staff.account.name.clone(),
             old_error,
             new_error,
         }
