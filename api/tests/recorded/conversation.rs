@@ -88,15 +88,17 @@ impl Conversation {
                 faults.push(format!("{name}: {found:?}, not {wanted:?}"));
             }
         }
-        let is_page = seen
-            .headers
-            .get("content-type")
-            .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+        // A page or a picture is not compared.
+        let kind = seen.headers.get("content-type");
+        let is_shown = kind.is_some_and(|kind| {
+            let kinds = [&b"text/html"[..], b"image/"];
+            kinds.iter().any(|shown| kind.as_bytes().starts_with(shown))
+        });
         match &expected.body {
             Some(words) if !words.are_said(&text, &mut self.meanings) => {
                 faults.push(format!("body, instead of {}", short(words.source())));
             }
-            None if !is_page && !text.is_empty() => faults.push("a body".into()),
+            None if !is_shown && !text.is_empty() => faults.push("a body".into()),
             _ => {}
         }
         if case.keeps_cookies {
