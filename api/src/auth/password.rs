@@ -43,10 +43,11 @@ pub struct Passwords {
 }
 
 impl Default for Passwords {
-    /// As many at once as there are processors, of which each takes 19 MiB, but not over four.
+    /// On half of the processors, so that requests without a password are answered meanwhile; each takes 19 MiB,
+    /// so not over four.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::bounded(processors.min(4), WAITING_PER_RUN)
+        Self::bounded((processors / 2).clamp(1, 4), WAITING_PER_RUN)
     }
 }
 
