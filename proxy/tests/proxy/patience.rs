@@ -63,6 +63,43 @@ async fn a_read_waits_on_a_silent_server_that_is_the_last_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_checks_only_connect_a_frozen_server_costs_the_first_byte_and_no_more() {
+    let (a, b) = (Origin::start("a").await, Origin::start("b").await);
+    let upstream = r#"
+        health = { every = "100ms" }
+        timeouts = { first_byte = "1s" }
+    "#;
+    let proxy = Proxy::with(&[&a, &b], "", upstream).await;
+    a.freeze(true);
+    // Of ten requests, four come to `a` first.
+    let reads = futures_util::future::join_all((0..10).map(|_| proxy.get("/api/"))).await;
+    for answer in &reads {
+        assert_eq!((answer.status, answer.instance()), (200, "b"), "{answer:?}");
+        assert!(answer.took < Duration::from_secs(5), "{answer:?}");
+    }
+    let moved = reads
+        .iter()
+        .filter(|answer| answer.took >= Duration::from_secs(1));
+    assert_eq!(moved.count(), 4, "{reads:?}");
+    let writes = futures_util::future::join_all((0..10).map(|_| proxy.post("/api/", "x"))).await;
+    let late: Vec<_> = writes
+        .iter()
+        .filter(|answer| answer.status == 504)
+        .collect();
+    assert_eq!(
+        late.len(),
+        4,
+        "nobody knows what became of them: {writes:?}"
+    );
+    assert!(
+        late.iter()
+            .all(|answer| answer.took >= Duration::from_secs(1))
+    );
+    assert!(a.received().is_empty());
+    assert_eq!(proxy.states().await, ["up", "up"], "it takes connections");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_read_on_the_last_server_is_answered_though_it_takes_no_connections() {
     let mut a = Origin::start("a").await;
     let proxy = Proxy::before(&[&a]).await;

@@ -25,6 +25,11 @@ pub(super) fn doubts(upstream: &Settings, config: &Config, doubts: &mut Doubts) 
             "every server is a backup: so is none".to_owned(),
         );
     }
+    if upstream.health.path.is_none() {
+        let sentence = "without one a connection is enough: a server that accepts and answers \
+                        nothing passes for healthy";
+        doubt(".health.path", sentence.to_owned());
+    }
     let is_limited = upstream.servers.iter().any(|s| s.max_connections > 0);
     if upstream.queue != QueueSettings::default() && !is_limited {
         let sentence = "nobody ever waits: no server has `max_connections`";
