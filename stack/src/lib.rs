@@ -12,6 +12,7 @@
 //! - [`rollout`]: all API instances replaced in turn; [`admin`]: changes of the proxy
 //! - [`health`], [`ask`]: what the proxy says of its servers; one HTTP request
 //! - [`logs`]: the children's lines with a coloured name in front
+//! - `kept`: connections that are kept and send nothing
 //! - [`mod@bench`]: what a request costs, beside other programs, in the same run
 //! - [`probe`]: an open-loop stream of requests and the account of what became of each; beside
 //!   events, against the figures that they must keep
@@ -28,6 +29,7 @@ pub mod control;
 mod end;
 pub mod health;
 pub mod keeper;
+mod kept;
 pub mod layout;
 pub mod logs;
 pub mod plan;

@@ -1,6 +1,5 @@
 //! Limits on clients: how many connections there may be, and how slow they may be.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -111,97 +110,112 @@ async fn a_body_that_drips_is_not_waited_for_to_the_end() {
     assert_eq!(proxy.states().await, ["up"], "no fault of the server's");
 }
 
-/// Starts the binary with a limit of open descriptors.
-fn with_descriptors(most: u32, file: &Path) -> Running {
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", "ulimit -n $0 && exec \"$1\" serve --config \"$2\""])
-        .args([&most.to_string(), BINARY])
-        .arg(file)
-        .env("LOG_FORMAT", "json")
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    Running::wait_for(command.spawn().unwrap())
+/// The binary with a limit of open descriptors, before one server.
+struct Short {
+    origin: Origin,
+    running: Running,
+    _file: tempfile::NamedTempFile,
+}
+
+impl Short {
+    /// Starts it, and waits until it serves.
+    async fn of_descriptors(most: u32) -> Self {
+        let origin = Origin::start("a").await;
+        let file = config(&format!(
+            "listen = [\"127.0.0.1:0\"]\nlog.access = \"off\"\n[[routes]]\npath = \"/api\"\nupstream = \"u\"\n\
+             [upstreams.u]\nservers = [{{ address = \"{}\" }}]\n",
+            origin.address
+        ));
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "ulimit -n $0 && exec \"$1\" serve --config \"$2\""])
+            .args([&most.to_string(), BINARY])
+            .arg(file.path())
+            .env("LOG_FORMAT", "json")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let short = Self {
+            origin,
+            running: Running::wait_for(command.spawn().unwrap()),
+            _file: file,
+        };
+        short.until_it_serves().await;
+        short.origin.forget();
+        short
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.running.address).await.unwrap()
+    }
+
+    async fn until_it_serves(&self) {
+        eventually("new ones are served", || async {
+            is_served(&mut self.connect().await).await
+        })
+        .await;
+    }
+
+    /// A connection whose request takes a while, so that it is not idle.
+    async fn busy(&self) -> TcpStream {
+        let mut busy = self.connect().await;
+        let slow = b"GET /api/?slow=2000 HTTP/1.1\r\nHost: x\r\n\r\n";
+        busy.write_all(slow).await.unwrap();
+        eventually("it is in hand", || async {
+            self.origin.received().len() == 1
+        })
+        .await;
+        busy
+    }
+
+    /// Has so many come whose heads do not end: none of them can be asked to leave. They go when
+    /// the busy one has been answered; then new ones are served again.
+    async fn crowd(&self, count: usize, mut busy: TcpStream) {
+        let mut crowd = Vec::new();
+        for _ in 0..count {
+            let mut one = self.connect().await;
+            one.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+            crowd.push(one);
+        }
+        read_until(&mut busy, "a 0").await;
+        drop(crowd);
+        self.until_it_serves().await;
+    }
+
+    /// Fails unless the log has each of these words in one line.
+    fn has_said_once(&mut self, words: &[&str]) {
+        let log = self.running.log();
+        for words in words {
+            let lines = log.lines().filter(|line| line.contains(words));
+            assert_eq!(lines.count(), 1, "{words} in {log}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_descriptors_it_serves_whom_it_has_says_so_once_and_recovers() {
-    let origin = Origin::start("a").await;
-    let file = config(&format!(
-        "listen = [\"127.0.0.1:0\"]\nlog.access = \"off\"\n[[routes]]\npath = \"/api\"\nupstream = \"u\"\n\
-         [upstreams.u]\nservers = [{{ address = \"{}\" }}]\n",
-        origin.address
-    ));
-    let mut running = with_descriptors(100, file.path());
-    let address = running.address;
-    eventually("it serves", || async move {
-        is_served(&mut TcpStream::connect(address).await.unwrap()).await
-    })
-    .await;
-    let mut kept = TcpStream::connect(address).await.unwrap();
-    // A request in hand, so that it is not idle.
-    kept.write_all(b"GET /api/?slow=1500 HTTP/1.1\r\nHost: x\r\n\r\n")
-        .await
-        .unwrap();
-    let mut crowd = Vec::new();
-    for _ in 0..300 {
-        let mut one = TcpStream::connect(address).await.unwrap();
-        // A head that does not end: nobody can be asked to leave.
-        one.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-        crowd.push(one);
-    }
-    read_until(&mut kept, "a 0").await;
-    drop(crowd);
-    eventually("new ones are served again", || async move {
-        is_served(&mut TcpStream::connect(address).await.unwrap()).await
-    })
-    .await;
-    let log = running.log();
-    let said = |words: &str| log.lines().filter(|line| line.contains(words)).count();
-    assert_eq!(said("leaves room for fewer connections"), 1, "{log}");
-    assert_eq!(said("new ones wait"), 1, "{log}");
-    assert_eq!(said("again"), 1, "{log}");
+    let mut short = Short::of_descriptors(100).await;
+    let busy = short.busy().await;
+    short.crowd(300, busy).await;
+    short.has_said_once(&[
+        "leaves room for fewer connections",
+        "new ones wait",
+        "again",
+    ]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_system_refuses_descriptors_it_says_so_once_and_recovers() {
-    let origin = Origin::start("a").await;
-    let file = config(&format!(
-        "listen = [\"127.0.0.1:0\"]\nlog.access = \"off\"\n[[routes]]\npath = \"/api\"\nupstream = \"u\"\n\
-         [upstreams.u]\nservers = [{{ address = \"{}\" }}]\n",
-        origin.address
-    ));
-    let mut running = with_descriptors(4000, file.path());
-    let address = running.address;
-    eventually("it serves", || async move {
-        is_served(&mut TcpStream::connect(address).await.unwrap()).await
-    })
-    .await;
-    let mut busy = TcpStream::connect(address).await.unwrap();
-    busy.write_all(b"GET /api/?slow=2000 HTTP/1.1\r\nHost: x\r\n\r\n")
-        .await
-        .unwrap();
-    eventually("it is in hand", || async { origin.received().len() > 1 }).await;
+    let mut short = Short::of_descriptors(4000).await;
+    let busy = short.busy().await;
     // Below what the proxy has reckoned with.
-    let id = running.child.id().to_string();
+    let id = short.running.child.id().to_string();
     let lowered = Command::new("prlimit")
         .args(["--nofile=60:4000", "--pid", &id])
         .status();
     assert!(lowered.unwrap().success());
-    let mut crowd = Vec::new();
-    for _ in 0..100 {
-        let mut one = TcpStream::connect(address).await.unwrap();
-        one.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-        crowd.push(one);
-    }
-    read_until(&mut busy, "a 0").await;
-    drop(crowd);
-    eventually("new ones are served again", || async move {
-        is_served(&mut TcpStream::connect(address).await.unwrap()).await
-    })
-    .await;
-    let log = running.log();
-    let said = |words: &str| log.lines().filter(|line| line.contains(words)).count();
-    assert_eq!(said("no connection can be accepted"), 1, "{log}");
-    assert_eq!(said("connections are accepted again"), 1, "{log}");
+    short.crowd(100, busy).await;
+    short.has_said_once(&[
+        "no connection can be accepted",
+        "connections are accepted again",
+    ]);
 }

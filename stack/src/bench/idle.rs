@@ -3,10 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::figure::{Column, Curve, Figure, Goal, Line, OURS};
 use super::hop::work;
@@ -17,16 +15,12 @@ use super::plot::SECONDS;
 use super::record::Record;
 use super::site::Site;
 use super::usage::memory as held;
-use crate::Fault;
+use crate::{Fault, kept};
 
 /// Idle connections.
 const CONNECTIONS: u32 = 8000;
 /// The share of them that must be answered.
 const ENOUGH: f64 = 0.95;
-/// How many are opened at a time.
-const AT_A_TIME: usize = 32;
-/// How long the answer on one of them may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Connections of the load while memory is looked at.
 const BUSY: u32 = 1000;
 /// How often it is looked at.
@@ -82,34 +76,10 @@ pub(super) async fn idle(row: Row) -> Result<Record, Fault> {
     Ok(record)
 }
 
-/// Opens connections, asks once on each, and keeps those that were answered.
+/// Opens connections that have had one answer of the origin.
 async fn open(listen: SocketAddr, count: u32) -> Vec<TcpStream> {
-    let mut opening = JoinSet::new();
-    let mut kept = Vec::new();
-    for _ in 0..count {
-        if opening.len() >= AT_A_TIME
-            && let Some(Ok(Some(stream))) = opening.join_next().await
-        {
-            kept.push(stream);
-        }
-        opening.spawn(async move { timeout(PATIENCE, ask_once(listen)).await.ok().flatten() });
-    }
-    kept.extend(opening.join_all().await.into_iter().flatten());
-    kept
-}
-
-async fn ask_once(listen: SocketAddr) -> Option<TcpStream> {
-    let mut stream = TcpStream::connect(listen).await.ok()?;
-    let request = format!("GET / HTTP/1.1\r\nHost: {listen}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.ok()?;
     let body = "x".repeat(origin::length("/"));
-    let mut answer = Vec::new();
-    while !answer.ends_with(body.as_bytes()) {
-        if stream.read_buf(&mut answer).await.ok()? == 0 {
-            return None;
-        }
-    }
-    Some(stream)
+    kept::open(listen, count, "/", body.into_bytes()).await
 }
 
 /// Looks at our memory at rest, with many busy connections, and after them.

@@ -17,6 +17,10 @@ const WITH_PRIORITY: u8 = 32;
 /// The frames of each case, and whether they end one stream only.
 fn broken() -> Vec<(&'static str, Vec<Vec<u8>>, bool)> {
     let open = || frame(HEADERS, END_HEADERS, 1, &get("/none"));
+    let announced = || {
+        let length = block(&[(b"content-length".to_vec(), b"5".to_vec())]);
+        frame(HEADERS, END_HEADERS, 1, &[get("/none"), length].concat())
+    };
     let half = || frame(HEADERS, END_STREAM, 1, &get("/none")[..4]);
     let setting = |id: u8, value: u32| {
         let value = value.to_be_bytes();
@@ -252,36 +256,12 @@ fn broken() -> Vec<(&'static str, Vec<Vec<u8>>, bool)> {
         ),
         (
             "less data than announced",
-            vec![
-                frame(
-                    HEADERS,
-                    END_HEADERS,
-                    1,
-                    &[
-                        get("/none"),
-                        block(&[(b"content-length".to_vec(), b"5".to_vec())]),
-                    ]
-                    .concat(),
-                ),
-                frame(DATA, END_STREAM, 1, b"x"),
-            ],
+            vec![announced(), frame(DATA, END_STREAM, 1, b"x")],
             stream,
         ),
         (
             "more data than announced",
-            vec![
-                frame(
-                    HEADERS,
-                    END_HEADERS,
-                    1,
-                    &[
-                        get("/none"),
-                        block(&[(b"content-length".to_vec(), b"5".to_vec())]),
-                    ]
-                    .concat(),
-                ),
-                frame(DATA, END_STREAM, 1, b"123456"),
-            ],
+            vec![announced(), frame(DATA, END_STREAM, 1, b"123456")],
             stream,
         ),
     ]

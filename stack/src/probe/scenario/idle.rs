@@ -1,13 +1,9 @@
 //! Kept connections that send nothing: what they cost, and that others do not feel them.
 
-use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::alone::Pair;
 use super::event::{Lengths, settings};
@@ -15,14 +11,10 @@ use super::front::{Front, Wishes};
 use super::measure::{Bound, Load, Marks, Measure, Run};
 use super::row::{Place, Row};
 use crate::Fault;
-use crate::probe;
+use crate::{kept, probe};
 
 /// How many there are.
 const CONNECTIONS: u32 = 10_000;
-/// How many are opened at a time.
-const AT_A_TIME: usize = 64;
-/// How long the first answer on each may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Opens all of them, each after one request, and measures new requests beside them.
 pub(super) async fn idle(program: &Path, load: Load, lengths: &Lengths) -> Result<Run, Fault> {
@@ -30,7 +22,8 @@ pub(super) async fn idle(program: &Path, load: Load, lengths: &Lengths) -> Resul
     let count = CONNECTIONS / (lengths.shorter * lengths.shorter);
     super::allow_connections(count)?;
     let front = Front::start(program, &pair.addresses(), &Wishes::default()).await?;
-    let kept = open(front.listen, count).await;
+    // An empty list.
+    let idle = kept::open(front.listen, count, "/api/music/", b"[]".to_vec()).await;
     let load = Load {
         new_connections: true,
         ..load
@@ -40,7 +33,7 @@ pub(super) async fn idle(program: &Path, load: Load, lengths: &Lengths) -> Resul
     sleep(lengths.away + lengths.after).await;
     let memory = front.memory().await?;
     let account = probe.account().await?;
-    let open = kept.iter().filter(|stream| is_open(stream)).count();
+    let open = idle.iter().filter(|stream| kept::is_open(stream)).count();
     let marks = Marks {
         event,
         victims: Vec::new(),
@@ -70,42 +63,6 @@ pub(super) async fn idle(program: &Path, load: Load, lengths: &Lengths) -> Resul
         },
     ];
     Ok(run)
-}
-
-/// Opens connections, asks once on each, and keeps those that were answered.
-async fn open(listen: SocketAddr, count: u32) -> Vec<TcpStream> {
-    let mut opening = JoinSet::new();
-    let mut kept = Vec::new();
-    for _ in 0..count {
-        if opening.len() >= AT_A_TIME
-            && let Some(Ok(Some(stream))) = opening.join_next().await
-        {
-            kept.push(stream);
-        }
-        opening.spawn(async move { timeout(PATIENCE, ask_once(listen)).await.ok().flatten() });
-    }
-    kept.extend(opening.join_all().await.into_iter().flatten());
-    kept
-}
-
-/// One request whose answer is read to its end, an empty list.
-async fn ask_once(listen: SocketAddr) -> Option<TcpStream> {
-    let mut stream = TcpStream::connect(listen).await.ok()?;
-    let request = b"GET /api/music/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    stream.write_all(request).await.ok()?;
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"[]") {
-        if stream.read_buf(&mut answer).await.ok()? == 0 {
-            return None;
-        }
-    }
-    Some(stream)
-}
-
-/// Tells whether the other side still holds a connection.
-fn is_open(stream: &TcpStream) -> bool {
-    let read = stream.try_read(&mut [0; 1]);
-    read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 /// A number of connections as a value of a measure.
