@@ -118,7 +118,7 @@ pub struct UpOptions {
 #[derive(Debug, Clone, Args)]
 pub struct ProbeOptions {
     /// Where the stack listens
-    #[arg(default_value = "http://127.0.0.1:8080/")]
+    #[arg(default_value = "http://127.0.0.1:8080/", conflicts_with_all = ["rows", "all"])]
     pub url: Uri,
     /// Requests per second: 200, or what a scenario is measured with
     #[arg(long, value_parser = rate)]
@@ -127,28 +127,28 @@ pub struct ProbeOptions {
     #[command(flatten)]
     pub credentials: Credentials,
     /// For how long
-    #[arg(long = "for", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    #[arg(long = "for", default_value = "30s", value_parser = duration, value_name = "TIME", conflicts_with_all = ["rows", "all"])]
     pub duration: Duration,
-    /// Share of requests that add a song, 0 to 1
-    #[arg(long, default_value_t = 0.3, value_parser = share)]
-    pub post: f64,
+    /// Share of requests that add a song, 0 to 1: 0.3, or what a scenario is measured with
+    #[arg(long, value_parser = share)]
+    pub post: Option<f64>,
     /// A connection of its own for every request
     #[arg(long)]
     pub new_connections: bool,
     /// What the reads ask for; by default one song that the probe adds for that purpose
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["rows", "all"])]
     pub path: Option<String>,
     /// An answer later than this counts as slow
-    #[arg(long, default_value = "1s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, default_value = "1s", value_parser = duration, value_name = "TIME", conflicts_with_all = ["rows", "all"])]
     pub slow: Duration,
     /// An answer later than this does not count any more
-    #[arg(long, default_value = "35s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, default_value = "35s", value_parser = duration, value_name = "TIME", conflicts_with_all = ["rows", "all"])]
     pub timeout: Duration,
     /// Leave the songs that it added
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["rows", "all"])]
     pub keep: bool,
     /// Also aim at a machine other than this one
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["rows", "all"])]
     pub anywhere: bool,
     /// Events to be measured, with stacks of their own.
     #[command(flatten)]
@@ -269,6 +269,29 @@ mod tests {
         assert_eq!(weights("1").unwrap(), [1]);
         assert!(weights("4,0").is_err());
         assert!(weights("").is_err());
+    }
+
+    #[test]
+    fn what_a_scenario_settles_itself_is_refused_beside_it() {
+        for beside in [
+            &["--for", "5s"][..],
+            &["--path", "/"],
+            &["--slow", "2s"],
+            &["--timeout", "2s"],
+            &["--keep"],
+            &["--anywhere"],
+            &["http://127.0.0.1:1/"],
+        ] {
+            for event in [&["--scenario", "kill"][..], &["--all"]] {
+                let line = [&["stack", "probe"], event, beside].concat();
+                let told = Cli::try_parse_from(line).unwrap_err().to_string();
+                assert!(told.contains("cannot be used with"), "{told}");
+            }
+            let alone = [&["stack", "probe"], beside].concat();
+            Cli::try_parse_from(alone).unwrap();
+        }
+        let load = "stack probe --scenario kill --rate 5 --post 0 --new-connections";
+        Cli::try_parse_from(load.split(' ')).unwrap();
     }
 
     #[test]

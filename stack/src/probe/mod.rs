@@ -36,9 +36,12 @@ pub use table::Second;
 
 use crate::Fault;
 use crate::cli::ProbeOptions;
+use scenario::tasks;
 
 /// Requests per second, unless another rate is asked for.
 const USUAL_RATE: f64 = 200.0;
+/// The share of writes, unless another one is asked for.
+const USUAL_POST: f64 = 0.3;
 
 /// What a probe does until it is stopped.
 #[derive(Debug, Clone)]
@@ -69,7 +72,7 @@ impl Settings {
             authorization,
             url: options.url.clone(),
             rate: options.rate.unwrap_or(USUAL_RATE),
-            post: options.post,
+            post: options.post.unwrap_or(USUAL_POST),
             new_connections: options.new_connections,
             path: options.path.clone(),
             slow: options.slow,
@@ -156,11 +159,11 @@ pub async fn from_terminal(dir: &Path, options: &ProbeOptions) -> Result<bool, F
         return Ok(one(dir, options).await?.is_clean());
     }
     let mut wanted = options.wanted.clone();
-    wanted.load = options.rate.map(|rate| scenario::Load {
-        rate,
+    wanted.own = tasks::Own {
+        rate: options.rate,
         post: options.post,
         new_connections: options.new_connections,
-    });
+    };
     let command: Vec<_> = std::env::args().skip(1).collect();
     scenario::terminal::from_terminal(&wanted, &format!("stack {}", command.join(" "))).await
 }

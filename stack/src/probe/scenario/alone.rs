@@ -22,6 +22,8 @@ use crate::probe;
 const SLOWNESS: Duration = Duration::from_secs(2);
 /// How long our proxy puts a server out that answers nothing but 5xx.
 const EJECTION: Duration = Duration::from_secs(5);
+/// Five put it out; as many more may be in hand then.
+const FAILING: f64 = 10.0;
 /// How long a healed server may take to be used again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -90,10 +92,10 @@ pub(super) async fn one_misbehaves(
     let account = probe.account().await;
     let (marks, account) = (outcome?, account?);
     let mut run = Run::new(row, Place::Native, load, &account, &marks);
-    if row == Row::Slow {
-        let slow = SLOWNESS / lengths.shorter;
-        run.measures = vec![its_own_only(&account.samples, &marks, slow)];
-    }
+    run.measures = vec![match row {
+        Row::Slow => its_own_only(&account.samples, &marks, SLOWNESS / lengths.shorter),
+        _ => until_it_was_out(pair.bad.failed()),
+    }];
     Ok(run)
 }
 
@@ -123,6 +125,16 @@ async fn misbehave(
         recalled: failing.then_some(healed),
         listen: failing.then_some(healed),
     })
+}
+
+/// How many requests a server got that answered each of them with 502.
+fn until_it_was_out(failed: usize) -> Measure {
+    Measure {
+        what: "requests that the failing server got",
+        value: idle::as_figure(failed),
+        bound: Bound::AtMost(FAILING),
+        judged: false,
+    }
 }
 
 /// How many answers of the other server were held up by more than half the slowness.

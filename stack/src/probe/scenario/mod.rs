@@ -2,7 +2,8 @@
 //!
 //! - [`row`]: the events and their figures; [`measure`]: what a run showed; [`figures`]: the table.
 //!   All of them pure
-//! - [`stage`]: the stack that is struck, [`native`] or in containers ([`compose`]); [`event`]: how
+//! - [`stage`]: the stack that is struck, [`native`] or in containers ([`compose`]); [`event`]: how;
+//!   `witness`: what it must leave alone
 //! - `stand_in`: servers that misbehave on purpose, behind our proxy alone (`front`); [`alone`] has
 //!   their rows, with `overload`, `slow_heads` and `idle`
 //! - [`peers`]: nginx and haproxy before the same servers
@@ -25,6 +26,7 @@ pub mod stage;
 mod stand_in;
 pub mod tasks;
 pub mod terminal;
+mod witness;
 
 use std::net::SocketAddr;
 

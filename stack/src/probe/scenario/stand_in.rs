@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +55,7 @@ pub(super) struct StandIn {
 struct Inner {
     name: HeaderValue,
     mood: Mutex<Mood>,
+    failed: AtomicUsize,
     shelf: Arc<Mutex<Shelf>>,
     service: Option<Service>,
 }
@@ -78,6 +80,7 @@ impl StandIn {
         let inner = Arc::new(Inner {
             name: HeaderValue::from_static(name),
             mood: Mutex::new(Mood::Well),
+            failed: AtomicUsize::new(0),
             shelf: Arc::clone(shelf),
             service: service.map(|(slots, time)| Service {
                 slots: Semaphore::new(slots),
@@ -99,6 +102,11 @@ impl StandIn {
     /// Changes how it treats requests from now on.
     pub(super) fn set(&self, mood: Mood) {
         *locked(&self.inner.mood) = mood;
+    }
+
+    /// How many requests it has answered with 502 so far.
+    pub(super) fn failed(&self) -> usize {
+        self.inner.failed.load(Ordering::Relaxed)
     }
 }
 
@@ -134,6 +142,7 @@ async fn behave(State(inner): State<Arc<Inner>>, request: Request, next: Next) -
         sleep(service.time).await;
     }
     let mut answer = if mood == Mood::Failing {
+        inner.failed.fetch_add(1, Ordering::Relaxed);
         StatusCode::BAD_GATEWAY.into_response()
     } else {
         next.run(request).await
@@ -225,5 +234,6 @@ mod tests {
         assert_eq!(answer.status, StatusCode::BAD_GATEWAY);
         assert_eq!(answer.instance(), "api_1");
         assert!(locked(&shelf).songs.is_empty());
+        assert_eq!(one.failed(), 1);
     }
 }

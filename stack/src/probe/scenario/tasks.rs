@@ -35,9 +35,33 @@ pub struct Wanted {
     /// The table alone, for a document (progress goes to standard error anyway)
     #[arg(long)]
     pub markdown: bool,
-    /// The load, where the command line gives one.
+    /// What the command line says of the load.
     #[arg(skip)]
-    pub load: Option<Load>,
+    pub own: Own,
+}
+
+/// What of a load somebody wants otherwise than it is measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Own {
+    /// Requests per second.
+    pub rate: Option<f64>,
+    /// The share of writes.
+    pub post: Option<f64>,
+    /// A connection of its own for every request.
+    pub new_connections: bool,
+}
+
+impl Own {
+    /// The load with which a row is measured, but for that; `None`: all is as it is measured.
+    fn of(self, row: Row) -> Option<Load> {
+        let usual = usual(row);
+        let load = Load {
+            rate: self.rate.unwrap_or(usual.rate),
+            post: self.post.unwrap_or(usual.post),
+            new_connections: self.new_connections || usual.new_connections,
+        };
+        (self != Self::default()).then_some(load)
+    }
 }
 
 impl Wanted {
@@ -134,21 +158,21 @@ fn peers(wanted: &Wanted, rows: &[Row]) -> Vec<Task> {
             row,
             place: Place::Native,
             proxy: Proxy::Peer(peer),
-            load: wanted.load.unwrap_or(usual(row)),
+            load: wanted.own.of(row).unwrap_or(usual(row)),
         })
     })
     .collect()
 }
 
-/// Killed and frozen instances are what may lose most: all four loads, when all is measured.
+/// All four loads, when all is measured, for the events that say nothing of their load themselves.
 fn loads(wanted: &Wanted, row: Row, place: Place) -> Vec<Load> {
-    if let Some(load) = wanted.load {
+    if let Some(load) = wanted.own.of(row) {
         return vec![load];
     }
-    if !(wanted.all && place == Place::Native && matches!(row, Row::Kill | Row::Pause)) {
+    if !(wanted.all && place == Place::Native && takes_any_load(row)) {
         return vec![usual(row)];
     }
-    let rates = [40.0, 300.0].into_iter();
+    let rates = [40.0, 500.0].into_iter();
     rates
         .flat_map(|rate| {
             [true, false].map(|new_connections| Load {
@@ -158,6 +182,13 @@ fn loads(wanted: &Wanted, row: Row, place: Place) -> Vec<Load> {
             })
         })
         .collect()
+}
+
+fn takes_any_load(row: Row) -> bool {
+    !matches!(
+        row,
+        Row::Recreate | Row::Reload | Row::Overload | Row::SlowHeads | Row::Idle
+    )
 }
 
 fn runs(wanted: &Wanted, row: Row, place: Place) -> u32 {
@@ -226,20 +257,35 @@ mod tests {
         assert_eq!(count(Row::Kill, Place::Native), 20);
         assert_eq!(count(Row::Pause, Place::Native), 20);
         assert_eq!(count(Row::Kill, Place::Docker), 1);
-        assert_eq!(count(Row::Database, Place::Native), 1);
+        assert_eq!(count(Row::Database, Place::Native), 4);
+        assert_eq!(count(Row::Overload, Place::Native), 1);
         let peers = tasks.iter().filter(|task| task.proxy != Proxy::Ours);
         assert_eq!(peers.count(), 6);
     }
 
     #[test]
     fn a_load_of_ones_own_is_the_only_one() {
+        let mut all = wanted(&[Row::Kill, Row::Recreate]);
+        all.all = true;
+        all.own = Own {
+            rate: Some(10.0),
+            post: Some(0.0),
+            new_connections: true,
+        };
         let load = Load {
             rate: 10.0,
             post: 0.0,
             new_connections: true,
         };
-        let mut all = wanted(&[Row::Kill, Row::Recreate]);
-        all.load = Some(load);
         assert!(tasks(&all).iter().all(|task| task.load == load));
+    }
+
+    #[test]
+    fn a_part_of_a_load_leaves_the_rest_as_it_is_measured() {
+        let mut part = wanted(&[Row::Recreate]);
+        part.own.new_connections = true;
+        let load = tasks(&part)[0].load;
+        assert_eq!((load.rate, load.post), (300.0, POST));
+        assert!(load.new_connections);
     }
 }
