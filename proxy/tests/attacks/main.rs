@@ -4,14 +4,9 @@
 //! the rest: a proxy of its own for each, the honest client ([`honest`]) before, during and after,
 //! the memory of the proxy. The measured table is printed.
 //!
-//! In short form, a tenth of each for a second, this is part of `make test`. In full:
-//!
-//! ```sh
-//! cargo build --release -p proxy
-//! ATTACKS=full ATTACKS_PROXY=target/release/proxy cargo test -p proxy --test attacks -- --nocapture
-//! ```
-//!
-//! `ATTACKS_ONLY=idle` runs the rows whose name holds that word.
+//! In short form, a tenth of each for a second and five times the room, this is part of `make test`.
+//! `make attacks` runs it in full against a release build; `scripts/attacks WORD` the rows whose name
+//! holds that word.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(

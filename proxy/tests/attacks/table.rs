@@ -26,7 +26,7 @@ pub(crate) struct Attack {
 }
 
 /// All of them. A further one is a line here and a function in [`attack`].
-pub(crate) const ATTACKS: [Attack; 6] = [
+pub(crate) const ATTACKS: [Attack; 7] = [
     Attack {
         name: "slow heads",
         attackers: 2_000,
@@ -56,5 +56,10 @@ pub(crate) const ATTACKS: [Attack; 6] = [
         name: "random bytes",
         attackers: 200,
         way: |to, who| Box::pin(attack::random_bytes(to, who)),
+    },
+    Attack {
+        name: "reset flood on HTTP/2",
+        attackers: 100,
+        way: |to, who| Box::pin(attack::reset_flood(to, who)),
     },
 ];

@@ -42,13 +42,7 @@ impl Target {
             serve_upstream()
         );
         fs::write(at("proxy.toml"), config).unwrap();
-        let program = std::env::var("ATTACKS_PROXY");
-        let program = program.map_or_else(
-            |_| env!("CARGO_BIN_EXE_proxy").into(),
-            // Tests run in the folder of their crate.
-            |program| std::path::Path::new("..").join(program),
-        );
-        let mut child = Command::new(program)
+        let mut child = Command::new(env!("CARGO_BIN_EXE_proxy"))
             .args(["serve", "--config"])
             .arg(at("proxy.toml"))
             .env("LOG_FORMAT", "json")
