@@ -9,6 +9,7 @@ pub mod body;
 pub mod client;
 mod http2;
 pub mod pace;
+pub mod plain;
 mod preface;
 
 use std::io;
@@ -239,27 +240,39 @@ impl Front {
         };
         let request_id = request_id::fresh();
         let page = respond::failure_page(failure, respond::Form::Json, &request_id).ok()?;
+        self.note(arrival, refused, protocol, &request_id, page.body_bytes());
+        Some(page)
+    }
+
+    /// Notes a refused request that was answered with so many bytes.
+    fn note(
+        &self,
+        arrival: &Arrival,
+        refused: &head::Refused,
+        protocol: Option<&'static str>,
+        request_id: &str,
+        bytes: usize,
+    ) {
         let took = arrival.at.elapsed();
         let unrouted = &self.live.load().unrouted;
-        unrouted.count(page.status().as_u16(), took);
+        unrouted.count(refused.status.as_u16(), took);
         self.access_log.write(&Entry {
             time: timestamp(SystemTime::now() - took),
-            request_id: &request_id,
+            request_id,
             client: arrival.client.to_string(),
             protocol,
             method: refused.method.as_deref(),
             path: refused.path.as_deref(),
-            status: page.status().as_u16(),
-            bytes: page.body_bytes(),
+            status: refused.status.as_u16(),
+            bytes,
             route: None,
             upstream: None,
             instance: respond::INSTANCE,
             tries: &[],
             first_byte_ms: None,
             total_ms: milliseconds(took),
-            cause: Some(failure.cause()),
+            cause: Some(refused.reason),
         });
-        Some(page)
     }
 }
 

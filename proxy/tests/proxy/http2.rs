@@ -5,6 +5,7 @@ mod cases;
 mod client;
 mod floods;
 mod frames;
+mod refused;
 mod routes;
 mod same;
 mod slow;

@@ -2,10 +2,12 @@
 //!
 //! [`super::Front`] comes here once TLS has agreed on HTTP/2, or the first bytes of a plain
 //! connection are those of HTTP/2. `h2` reads the frames, [`meter`] counts them, and
-//! [`crate::head`] judges what they carry, by the rules for HTTP/1.1.
+//! [`crate::head`] judges what they carry, by the rules for HTTP/1.1. What `h2` refuses before that
+//! is noted by what it writes ([`refusals`]).
 
 mod in_hand;
 mod meter;
+mod refusals;
 mod stream;
 mod wire;
 
@@ -29,6 +31,7 @@ use super::{Front, LINGER, called_back};
 use crate::drain::Phase;
 use crate::gateway::exchange::Arrival;
 use crate::head;
+use crate::request_id;
 use crate::server::places::Place;
 use in_hand::InHand;
 use stream::StreamSession;
@@ -70,6 +73,8 @@ enum Event {
     /// The proxy stops, or needs the place.
     Leave,
     Flood,
+    /// `h2` has refused a request.
+    Refused,
 }
 
 /// What all requests of a connection have in common.
@@ -78,6 +83,17 @@ struct Origin {
     client: IpAddr,
     is_secure: bool,
     digest: Arc<Digest>,
+}
+
+impl Origin {
+    /// A request that arrives now.
+    fn arrival(&self) -> Arrival {
+        Arrival {
+            client: self.client,
+            is_secure: self.is_secure,
+            at: Instant::now(),
+        }
+    }
 }
 
 impl Front {
@@ -110,6 +126,7 @@ impl Front {
             let requests = TaskTracker::new();
             self.accept_requests(connection, &origin, &watch, &requests, place)
                 .await;
+            self.note_refused(&origin, &watch);
             // Those that were cut off notice it, and leave their line in the log.
             requests.close();
             requests.wait().await;
@@ -145,6 +162,8 @@ impl Front {
                     Some(Ok(request)) => Event::Request(Box::new(request)),
                     Some(Err(_)) | None => return,
                 },
+                // Nothing that has arrived waits to be accepted.
+                () = watch.refused() => Event::Refused,
                 () = called_back(rest) => Event::Leave,
                 () = in_hand.none_left(), if !rests && !leaves => continue,
                 () = sleep_until(due.into()) => Event::Due,
@@ -152,7 +171,7 @@ impl Front {
             let now = Instant::now();
             match event {
                 Event::Request(request) => {
-                    watch.accepted();
+                    watch.accepted(request.1.stream_id().as_u32());
                     has_served = true;
                     let open = in_hand.begin();
                     let serving = self.clone().serve_request(*request, origin.clone());
@@ -180,6 +199,10 @@ impl Front {
                     connection.graceful_shutdown();
                 }
                 Event::Leave => connection.graceful_shutdown(),
+                Event::Refused => {
+                    self.note_refused(origin, watch);
+                    continue;
+                }
                 Event::Flood => {
                     is_flooded = true;
                     connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
@@ -191,16 +214,21 @@ impl Front {
         }
     }
 
+    /// Leaves a line for each request that `h2` has refused; nobody else knows of it.
+    fn note_refused(&self, origin: &Origin, watch: &Watch) {
+        for refused in watch.take_refused() {
+            let arrival = origin.arrival();
+            let request_id = request_id::fresh();
+            self.note(&arrival, &refused, Some("HTTP/2"), &request_id, 0);
+        }
+    }
+
     async fn serve_request(
         self,
         (request, respond): (Request<RecvStream>, SendResponse<Bytes>),
         origin: Origin,
     ) {
-        let arrival = Arrival {
-            client: origin.client,
-            is_secure: origin.is_secure,
-            at: Instant::now(),
-        };
+        let arrival = origin.arrival();
         let (mut parts, body) = request.into_parts();
         if let Err(refused) = head::admit_http2(&mut parts, self.limits) {
             return self.refuse_request(body, respond, &arrival, refused).await;

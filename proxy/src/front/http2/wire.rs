@@ -16,6 +16,8 @@ use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep, sleep_until};
 
 use super::meter::{Flood, Meter};
+use super::refusals::Refusals;
+use crate::head::Refused;
 
 /// How long a client may take nothing of what is written to it.
 const STALLED: Duration = Duration::from_secs(30);
@@ -25,6 +27,8 @@ const STALLED: Duration = Duration::from_secs(30);
 pub(super) struct Watch {
     meter: Mutex<Meter>,
     flooded: Notify,
+    refusals: Mutex<Refusals>,
+    refused: Notify,
 }
 
 impl Watch {
@@ -32,12 +36,25 @@ impl Watch {
         Arc::new(Self {
             meter: Mutex::new(Meter::new(head_limit, Instant::now())),
             flooded: Notify::new(),
+            refusals: Mutex::default(),
+            refused: Notify::new(),
         })
     }
 
     /// Counts a request.
-    pub(super) fn accepted(&self) {
+    pub(super) fn accepted(&self, stream: u32) {
         self.meter().accepted();
+        lock(&self.refusals).accepted(stream);
+    }
+
+    /// Waits until a request was refused that was never accepted.
+    pub(super) async fn refused(&self) {
+        self.refused.notified().await;
+    }
+
+    /// What was refused so since the last time.
+    pub(super) fn take_refused(&self) -> Vec<Refused> {
+        lock(&self.refusals).take()
     }
 
     /// Waits until the connection is to be ended for what the client sends.
@@ -46,8 +63,20 @@ impl Watch {
     }
 
     fn meter(&self) -> MutexGuard<'_, Meter> {
-        self.meter.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.meter)
     }
+
+    fn written(&self, bytes: &[u8]) {
+        self.meter().written(bytes.len());
+        if lock(&self.refusals).written(bytes) {
+            self.refused.notify_one();
+        }
+    }
+}
+
+/// Held for a few steps that cannot fail.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A client's connection.
@@ -108,12 +137,6 @@ impl Wire {
         self.watch.flooded.notify_one();
     }
 
-    fn count(&self, written: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Ok(bytes)) = written {
-            self.watch.meter().written(*bytes);
-        }
-    }
-
     /// Passes the result of a write on, and bounds how long there may be none.
     fn watch_write<T>(
         &mut self,
@@ -163,7 +186,9 @@ impl AsyncWrite for Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
-        self.count(&written);
+        if let Poll::Ready(Ok(written)) = &written {
+            self.watch.written(&bytes[..*written]);
+        }
         self.watch_write(cx, written)
     }
 
@@ -173,7 +198,14 @@ impl AsyncWrite for Wire {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bytes);
-        self.count(&written);
+        if let Poll::Ready(Ok(written)) = &written {
+            let mut left = *written;
+            for slice in bytes {
+                let part = left.min(slice.len());
+                self.watch.written(&slice[..part]);
+                left -= part;
+            }
+        }
         self.watch_write(cx, written)
     }
 

@@ -62,6 +62,9 @@ async fn the_share_is_four_to_six_and_a_lost_server_costs_nothing() {
         client.get("/api/").await.unwrap();
     }
     assert_eq!((a.received().len(), b.received().len()), (8, 12));
+    // One without connections of old, which the server may be closing when a write comes.
+    let proxy = Proxy::before(&[&a, &b]).await;
+    let mut client = Client::connect(proxy.address).await;
     b.stop().await;
     for _ in 0..10 {
         let body = Some(vec![Bytes::from_static(b"hello")]);
@@ -243,6 +246,13 @@ async fn an_idle_connection_makes_room() {
         let mut client = Client::connect(proxy.address).await;
         assert_eq!(client.get("/api/").await.unwrap().0.status(), 200);
         clients.push(client);
+        // It is idle a little after its answer.
+        let idle = format!("\nproxy_client_connections_idle {}\n", clients.len());
+        eventually("it is idle", || async {
+            let metrics = proxy.admin("GET", "/metrics", "").await.body;
+            metrics.contains(&idle)
+        })
+        .await;
     }
     let mut third = Client::connect(proxy.address).await;
     assert_eq!(third.get("/api/").await.unwrap().0.status(), 200);
