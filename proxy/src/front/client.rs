@@ -6,6 +6,9 @@
 //! Once the client and a server have agreed on a `WebSocket`, the gateway opens the tunnel: from then
 //! on all bytes pass, first those that waited here.
 //!
+//! Where nothing but the end of the connection ends an answer (HTTP/1.0), one that broke off must not
+//! end in order: a plain connection is reset then, and one over TLS ends without its farewell.
+//!
 //! A client that closes its sending side may still be reading (`printf … | nc -N`), or may be
 //! gone: nobody can tell until something is written to it. It is given a while.
 
@@ -30,6 +33,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::body::BodyEnd;
 use super::pace::Pace;
+use super::plain::PlainStream;
 
 /// What is read at once.
 const PIECE: usize = 4096;
@@ -50,6 +54,8 @@ pub struct ClientStream {
     body: BodyEnd,
     /// The request is over, and what follows is no other one: all of it passes.
     tunnel: AtomicBool,
+    /// If the connection ended now, the answer would have broken off.
+    breaks_off: AtomicBool,
     /// Runs since the client has closed its sending side.
     leaving: Option<Pin<Box<Sleep>>>,
     /// How quickly the body comes.
@@ -70,6 +76,7 @@ impl ClientStream {
             ahead: BytesMut::new(),
             body: BodyEnd::NONE,
             tunnel: AtomicBool::new(false),
+            breaks_off: AtomicBool::new(false),
             leaving: None,
             incoming: Pace::default(),
             slow: None,
@@ -118,6 +125,14 @@ impl ClientStream {
     /// Lets all bytes through from now on; there will be no further request.
     pub fn open_tunnel(&self) {
         self.tunnel.store(true, Ordering::Release);
+    }
+
+    /// Says whether the client must see that the answer broke off, if the connection ends now.
+    pub fn breaks_off(&self, does: bool) {
+        self.breaks_off.store(does, Ordering::Release);
+        if let Some(plain) = self.inner.as_any().downcast_ref::<PlainStream>() {
+            plain.reset_when_closed(does);
+        }
     }
 
     /// Reads and drops what the client still sends, until it closes.
@@ -265,6 +280,9 @@ impl AsyncWrite for ClientStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.breaks_off.load(Ordering::Acquire) {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
@@ -272,7 +290,9 @@ impl AsyncWrite for ClientStream {
 #[async_trait]
 impl Shutdown for ClientStream {
     async fn shutdown(&mut self) {
-        Shutdown::shutdown(&mut *self.inner).await;
+        if !self.breaks_off.load(Ordering::Acquire) {
+            Shutdown::shutdown(&mut *self.inner).await;
+        }
     }
 }
 

@@ -83,6 +83,8 @@ pub struct Exchange {
     pub compress: bool,
     /// The body of its answer passes through this.
     pub encoder: Option<Encoder>,
+    /// Nothing but the end of the connection ends its answer.
+    pub ends_by_close: bool,
     /// Its idempotency key.
     pub key: Key,
     /// Sending it twice is the same as sending it once.
@@ -140,6 +142,7 @@ impl Exchange {
             tunnel: None,
             compress: false,
             encoder: None,
+            ends_by_close: false,
             key: Key::None,
             repeatable: false,
             place: None,

@@ -149,7 +149,7 @@ pub(super) fn announced_length(session: &Session) -> Option<u64> {
 }
 
 /// Names the failure behind an error that no hook has named.
-pub(super) fn failure_of(error: &Error) -> Failure {
+fn failure_of(error: &Error) -> Failure {
     match (error.esource(), error.etype()) {
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => Failure::ClientSilent,
         (ErrorSource::Downstream, ErrorType::ReadError) => match io_kind(error) {
@@ -177,9 +177,10 @@ fn io_kind(error: &Error) -> Option<io::ErrorKind> {
 /// Tells the client of the failure if it can still be told.
 pub(super) async fn answer(
     session: &mut Session,
-    exchange: &Exchange,
-    failure: Failure,
+    exchange: &mut Exchange,
+    error: &Error,
 ) -> FailToProxy {
+    let failure = *exchange.failure.get_or_insert_with(|| failure_of(error));
     let status = failure.status().as_u16();
     let told = answered(session).is_none()
         && failure != Failure::ClientGone

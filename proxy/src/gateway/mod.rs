@@ -342,18 +342,11 @@ impl ProxyHttp for Gateway {
         error: &Error,
         exchange: &mut Exchange,
     ) -> FailToProxy {
-        let failure = *exchange
-            .failure
-            .get_or_insert_with(|| failing::failure_of(error));
-        failing::answer(session, exchange, failure).await
+        failing::answer(session, exchange, error).await
     }
 
-    async fn logging(
-        &self,
-        session: &mut Session,
-        _error: Option<&Error>,
-        exchange: &mut Exchange,
-    ) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+        passing::breaks_off(session, exchange, error.is_some());
         line::write(session, exchange);
     }
 

@@ -14,6 +14,7 @@ use super::failing;
 use crate::balance::sticky;
 use crate::compress::{self, Encoder};
 use crate::forward;
+use crate::front::client::ClientStream;
 use crate::idempotency;
 use crate::upstream::health::Cause;
 use crate::websocket;
@@ -240,8 +241,27 @@ pub(super) fn rewrite_answer(
         // Such a client knows no chunks: the end of the connection ends the body.
         let was_chunked = answer.remove_header(&header::TRANSFER_ENCODING).is_some();
         exchange.keep_alive &= !was_chunked;
+        let is_empty = session.req_header().method == Method::HEAD
+            || matches!(
+                answer.status,
+                StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+            );
+        exchange.ends_by_close = !is_empty && !answer.headers.contains_key(header::CONTENT_LENGTH);
+        // Until it is whole.
+        breaks_off(session, exchange, true);
     }
     Ok(())
+}
+
+/// Says whether an answer that only the end of the connection ends has broken off.
+pub(super) fn breaks_off(session: &Session, exchange: &Exchange, does: bool) {
+    let client = session.as_downstream().stream();
+    if exchange.ends_by_close
+        && let Some(client) =
+            client.and_then(|stream| stream.as_any().downcast_ref::<ClientStream>())
+    {
+        client.breaks_off(does);
+    }
 }
 
 /// Has the body of an answer sent as gzip where its route and the client want that.

@@ -21,6 +21,7 @@ use super::tls::Handshakes;
 use super::trouble::Trouble;
 use crate::drain::{Drain, Phase};
 use crate::front::Front;
+use crate::front::plain::PlainStream;
 use crate::keepalive;
 
 /// How long clients are told to go elsewhere before the listeners close.
@@ -223,12 +224,12 @@ impl Acceptor {
             keepalive::watch(&connection);
             // What the client does not take stays with us, where it is bounded and watched.
             let _ = SockRef::from(&connection).set_tcp_notsent_lowat(UNSENT);
-            let digest = SocketDigest::from_raw_fd(connection.as_raw_fd());
-            let mut stream = Stream::from(connection);
-            stream.set_socket_digest(digest);
             let (stream, is_secure): (IoStream, bool) = match handshakes {
-                None => (Box::new(stream), false),
+                None => (Box::new(PlainStream::new(connection)), false),
                 Some(handshakes) => {
+                    let digest = SocketDigest::from_raw_fd(connection.as_raw_fd());
+                    let mut stream = Stream::from(connection);
+                    stream.set_socket_digest(digest);
                     // The place is held meanwhile: handshakes count, and have no longer than a head.
                     let limit = front.live.load().clients.header_timeout;
                     match Box::pin(timeout(limit, handshakes.shake(stream))).await {
