@@ -11,7 +11,7 @@ use tower::Layer;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::address;
-use crate::admin::{home, own, people, songs};
+use crate::admin::{again, home, passwords, people, rights, songs};
 use crate::auth::login;
 use crate::auth::password::Passwords;
 use crate::browse::form;
@@ -191,7 +191,7 @@ fn routes(app: App) -> Router {
             "/api-auth/logout/",
             post(login::log_out).fallback(login::log_out_only),
         )
-        .merge(admin_routes())
+        .merge(admin_routes(&app))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(|| async { Error::NotFound })
@@ -200,16 +200,14 @@ fn routes(app: App) -> Router {
 }
 
 /// The pages of the staff. Each form leads to the address that shows it.
-fn admin_routes() -> Router<App> {
+fn admin_routes(app: &App) -> Router<App> {
+    let keep = from_fn_with_state(app.clone(), again::keep_what_was_typed);
     Router::new()
         .route("/admin/", get(home::show))
         .route(
-            "/admin/login/",
-            get(login::show)
-                .post(login::log_in)
-                .fallback(login::log_in_only),
+            "/admin/password/",
+            get(passwords::own_form).post(passwords::change_own),
         )
-        .route("/admin/password/", get(own::form).post(own::change))
         .route("/admin/music/", get(songs::list))
         .route("/admin/music/add/", get(songs::blank).post(songs::add))
         .route(
@@ -219,10 +217,17 @@ fn admin_routes() -> Router<App> {
         .route("/admin/music/{id}/", get(songs::form).post(songs::change))
         .route("/admin/users/", get(people::list))
         .route("/admin/users/add/", get(people::blank).post(people::add))
-        .route("/admin/users/{id}/", get(people::form).post(people::change))
+        .route("/admin/users/{id}/", get(rights::form).post(rights::change))
         .route(
             "/admin/users/{id}/password/",
-            get(people::password_form).post(people::set_password),
+            get(passwords::form).post(passwords::set),
+        )
+        .layer(keep)
+        .route(
+            "/admin/login/",
+            get(login::show)
+                .post(login::log_in)
+                .fallback(login::log_in_only),
         )
 }
 

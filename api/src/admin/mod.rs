@@ -1,14 +1,19 @@
 //! `/admin/`: where staff keep the songs and the accounts, by plain forms that need no script.
 //!
 //! [`staff`] lets nobody else in, and refuses the forms of other sites. [`home`] is the first page, [`songs`] and
-//! [`people`] what is kept, [`own`] one's own password; `notice` says after a redirect what was done. Every change
-//! is a form sent with POST, and asked back before it destroys. Songs are written as the API writes them
-//! ([`crate::music`]), under a key that the form holds, so that one that is sent twice is applied once.
+//! [`people`] what is kept, [`rights`] what somebody may do, [`passwords`] one's own password and those of others;
+//! `fields` are what the forms consist of, `notice` says after a redirect what was done. Every change is a form sent
+//! with POST, and asked back before it destroys; [`again`] shows one again that failed through no fault of its own.
+//! Songs are written as the API writes them ([`crate::music`]), under a key that the form holds, so that one that is
+//! sent twice is applied once.
 
+pub mod again;
+mod fields;
 pub mod home;
 mod notice;
-pub mod own;
+pub mod passwords;
 pub mod people;
+pub mod rights;
 pub mod songs;
 pub mod staff;
 
@@ -19,6 +24,7 @@ use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, VARY};
 
 use crate::error::Error;
 use crate::page;
+use notice::Notice;
 
 /// How many rows a page of the admin has.
 const ROWS: usize = 50;
@@ -59,6 +65,11 @@ fn lead_to(address: &str) -> Result<Response, Error> {
         (VARY, HeaderValue::from_static("Cookie")),
     ];
     Ok((StatusCode::SEE_OTHER, headers, Html("")).into_response())
+}
+
+/// Leads on to a page that says to this session what was done.
+fn lead_to_notice(address: &str, done: Notice, session: &str) -> Result<Response, Error> {
+    lead_to(&format!("{address}?done={}", done.signed(session)))
 }
 
 /// Returns the page that a query asks for, from 1 on.

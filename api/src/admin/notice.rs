@@ -1,5 +1,8 @@
 //! What was done, said on the page that one is led to. It stands in the address, as a word and a number: so it needs
-//! no memory of the instance that did it, and nothing that somebody typed is repeated. Pure.
+//! no memory of the instance that did it, and nothing that somebody typed is repeated. It is signed with the id of the
+//! session, which nobody else knows: an address that somebody made up says nothing. Pure.
+
+use crate::auth::secret::digest;
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +24,20 @@ pub(super) enum Notice {
 }
 
 impl Notice {
-    /// Returns the value of `done` in an address.
-    pub(super) fn word(self) -> String {
+    /// Returns the value of `done` in an address, for this session alone.
+    pub(super) fn signed(self, session: &str) -> String {
+        let word = self.word();
+        let signature = signature(&word, session);
+        format!("{word}.{signature}")
+    }
+
+    /// Reads the value of `done`; nothing, if it was not written for this session.
+    pub(super) fn read(text: &str, session: &str) -> Option<Self> {
+        let (word, signed) = text.split_once('.')?;
+        Self::read_word(word).filter(|_| signature(word, session) == signed)
+    }
+
+    fn word(self) -> String {
         match self {
             Self::Added(id) => format!("added-{id}"),
             Self::Saved(id) => format!("saved-{id}"),
@@ -34,8 +49,7 @@ impl Notice {
         }
     }
 
-    /// Reads the value of `done`.
-    pub(super) fn read(word: &str) -> Option<Self> {
+    fn read_word(word: &str) -> Option<Self> {
         if word == "own-password" {
             return Some(Self::OwnPassword);
         }
@@ -68,6 +82,12 @@ impl Notice {
     }
 }
 
+fn signature(word: &str, session: &str) -> String {
+    let digest = digest(&[b"notice", word.as_bytes(), session.as_bytes()]);
+    let beginning = u64::from_be_bytes(std::array::from_fn(|at| digest[at]));
+    format!("{beginning:016x}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,8 +103,13 @@ mod tests {
             Notice::PasswordSet(i64::MAX),
             Notice::OwnPassword,
         ] {
-            assert_eq!(Notice::read(&notice.word()), Some(notice));
+            let signed = notice.signed("session");
+            assert_eq!(Notice::read(&signed, "session"), Some(notice));
+            assert_eq!(Notice::read(&signed, "another"), None);
+            assert_eq!(Notice::read(&notice.word(), "session"), None);
         }
+        let other = Notice::Deleted(9).signed("session").replace('9', "8");
+        assert_eq!(Notice::read(&other, "session"), None);
         for word in [
             "",
             "added",
@@ -94,7 +119,7 @@ mod tests {
             "<b>-1",
             "deleted--5",
         ] {
-            assert_eq!(Notice::read(word), None, "{word}");
+            assert_eq!(Notice::read_word(word), None, "{word}");
         }
         assert_eq!(Notice::Deleted(3).sentence(), "3 songs were deleted.");
     }

@@ -1,29 +1,27 @@
-//! `/admin/users/`: the accounts. Add one, say what it may do, set its password.
+//! `/admin/users/`: the accounts. See who there is, add one.
 //!
-//! An account is switched off rather than deleted. Nobody takes the staff's rights from themselves. One's own password
-//! has a page of its own ([`super::own`]), which asks for the old one.
+//! An account is switched off rather than deleted: [`super::rights`] says what it may do. [`super::passwords`] sets its
+//! password.
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
+use super::fields::Field;
 use super::notice::Notice;
 use super::staff::Staff;
-use super::{Crumb, ROWS, crumbs, lead_to, page_number, query, show, time_of_day};
+use super::{Crumb, ROWS, crumbs, page_number, query, show, time_of_day};
 use crate::auth::password::Refused;
-use crate::auth::roster::{self, Person};
+use crate::auth::roster::{self, Person, Start};
 use crate::database::Fault;
 use crate::error::Error;
-use crate::music::Id;
 use crate::page::{Frame, Visitor};
 use crate::router::App;
 
-const LIST: &str = "/admin/users/";
-const OWN_PASSWORD: &str = "/admin/password/";
+pub(super) const LIST: &str = "/admin/users/";
 const TAKEN: &str = "There is a user of this name already.";
 const NOT_PLAIN: &str = "The database takes no such letter in a name.";
-const OWN_RIGHTS: &str = "You cannot take your own rights away. Ask somebody else of the staff.";
 
 #[derive(Template)]
 #[template(path = "admin/users.html")]
@@ -67,60 +65,61 @@ impl From<Person> for Row {
 struct NewUserPage {
     frame: Frame,
     crumbs: Vec<Crumb>,
-    name: String,
-    is_staff: bool,
-    name_error: Option<String>,
-    password_error: Option<String>,
-}
-
-#[derive(Template)]
-#[template(path = "admin/user.html")]
-struct UserPage {
-    frame: Frame,
-    crumbs: Vec<Crumb>,
-    notice: Option<String>,
-    problem: Option<&'static str>,
-    row: Row,
-    is_oneself: bool,
-}
-
-#[derive(Template)]
-#[template(path = "admin/user_password.html")]
-struct PasswordPage {
-    frame: Frame,
-    crumbs: Vec<Crumb>,
-    id: i64,
-    name: String,
-    error: Option<String>,
+    fields: Vec<Field>,
 }
 
 /// `GET /admin/users/`
 pub async fn list(State(app): State<App>, staff: Staff) -> Result<Response, Error> {
     let search = staff.asked("search").to_owned();
-    let number = page_number(staff.asked("page"));
-    let (limit, offset) = (ROWS as i64 + 1, ((number - 1) * ROWS) as i64);
     // A text of Postgres has no NUL, so nobody's name has.
-    let part = search.replace('\0', "\u{fffd}");
-    let mut work = app.database().work();
-    let people = work.run(move |connection| {
-        Box::pin(async move { roster::list(connection, &part, limit, offset).await })
-    });
-    let rows = people.await?;
-    let to_page = |number: usize| {
-        let number = number.to_string();
-        format!(
-            "{LIST}?{}",
-            query(&[("search", &search), ("page", &number)])
-        )
+    let text = |name: &str| staff.asked(name).replace('\0', "\u{fffd}");
+    let (part, before, after) = (text("search"), text("before"), text("after"));
+    let is_backwards = !before.is_empty();
+    let number = if is_backwards || !after.is_empty() {
+        page_number(staff.asked("page"))
+    } else {
+        1
     };
+    let start = if is_backwards {
+        Start::Before(before)
+    } else {
+        Start::After(after)
+    };
+    let mut work = app.database().work();
+    // One more tells whether there are more.
+    let limit = ROWS as i64 + 1;
+    let people = work.run(move |connection| {
+        Box::pin(async move { roster::list(connection, &part, &start, limit).await })
+    });
+    let mut people = people.await?;
+    let is_over = people.len() > ROWS;
+    if is_over {
+        // The one too much is the farthest from where the page begins.
+        people.remove(if is_backwards { 0 } else { ROWS });
+    }
+    let to_page = |number: usize, (direction, name): (&str, &str)| {
+        let number = number.to_string();
+        let page = [
+            ("search", search.as_str()),
+            (direction, name),
+            ("page", &number),
+        ];
+        // The first page is the list as it begins now.
+        let page = if number == "1" { &page[..1] } else { &page };
+        format!("{LIST}?{}", query(page))
+    };
+    let name = |person: Option<&Person>| person.map(|person| person.name.clone());
+    let (first, last) = (name(people.first()), name(people.last()));
+    let next = last.filter(|_| is_over || is_backwards);
     let page = UsersPage {
         frame: staff.frame(&app, "Users"),
         crumbs: crumbs(&[("Users", LIST)]),
         notice: staff.notice(),
         number,
-        previous: (number > 1).then(|| to_page(number - 1)),
-        next: (rows.len() > ROWS).then(|| to_page(number + 1)),
-        rows: rows.into_iter().take(ROWS).map(Row::from).collect(),
+        previous: (number > 1)
+            .then(|| to_page(number - 1, ("before", first.as_deref().unwrap_or_default()))),
+        next: next.map(|name| to_page(number + 1, ("after", &name))),
+        rows: people.into_iter().map(Row::from).collect(),
         search,
     };
     Ok(show(StatusCode::OK, &page))
@@ -158,88 +157,11 @@ pub async fn add(State(app): State<App>, staff: Staff) -> Result<Response, Error
         added => added.map_err(Error::of_write)?,
     };
     match added {
-        Some(id) => lead_to(&format!(
-            "{LIST}{id}/?done={}",
-            Notice::UserAdded(id).word()
-        )),
+        Some(id) => staff.lead_to(&format!("{LIST}{id}/"), Notice::UserAdded(id)),
         None => {
             let page = NewUserPage::of(&app, &staff, Some(TAKEN.into()), None);
             Ok(show(StatusCode::BAD_REQUEST, &page))
         }
-    }
-}
-
-/// `GET /admin/users/{id}/`
-pub async fn form(State(app): State<App>, Id(id): Id, staff: Staff) -> Result<Response, Error> {
-    let person = find(&app, id).await?;
-    Ok(show(
-        StatusCode::OK,
-        &UserPage::of(&app, &staff, person, None),
-    ))
-}
-
-/// `POST /admin/users/{id}/`
-pub async fn change(State(app): State<App>, Id(id): Id, staff: Staff) -> Result<Response, Error> {
-    let person = find(&app, id).await?;
-    let (is_active, is_staff) = (staff.form.has("is_active"), staff.form.has("is_staff"));
-    if person.id == staff.account.id && !(is_active && is_staff) {
-        let page = UserPage::of(&app, &staff, person, Some(OWN_RIGHTS));
-        return Ok(show(StatusCode::BAD_REQUEST, &page));
-    }
-    let id = person.id;
-    let mut work = app.database().work();
-    let changed = work
-        .run(move |connection| Box::pin(roster::set_flags(connection, id, is_active, is_staff)));
-    match changed.await.map_err(Error::of_write)? {
-        true => lead_to(&format!("{LIST}?done={}", Notice::UserSaved(id).word())),
-        false => Err(Error::NotFound),
-    }
-}
-
-/// `GET /admin/users/{id}/password/`
-pub async fn password_form(
-    State(app): State<App>,
-    Id(id): Id,
-    staff: Staff,
-) -> Result<Response, Error> {
-    let person = find(&app, id).await?;
-    if person.id == staff.account.id {
-        return lead_to(OWN_PASSWORD);
-    }
-    Ok(show(
-        StatusCode::OK,
-        &PasswordPage::of(&app, &staff, person, None),
-    ))
-}
-
-/// `POST /admin/users/{id}/password/`
-pub async fn set_password(
-    State(app): State<App>,
-    Id(id): Id,
-    staff: Staff,
-) -> Result<Response, Error> {
-    let person = find(&app, id).await?;
-    if person.id == staff.account.id {
-        return lead_to(OWN_PASSWORD);
-    }
-    let password = staff.form.get("password").to_owned();
-    let error = roster::problem_of_password(&password, staff.form.get("again"));
-    if error.is_some() {
-        let page = PasswordPage::of(&app, &staff, person, error);
-        return Ok(show(StatusCode::BAD_REQUEST, &page));
-    }
-    let hash = hashed(&app, password).await?;
-    let (id, name) = (person.id, person.name);
-    let mut work = app.database().work();
-    let set = work.run(move |connection| {
-        Box::pin(async move { roster::set_password(connection, &name, &hash).await })
-    });
-    match set.await.map_err(Error::of_write)? {
-        true => lead_to(&format!(
-            "{LIST}{id}/?done={}",
-            Notice::PasswordSet(id).word()
-        )),
-        false => Err(Error::NotFound),
     }
 }
 
@@ -258,7 +180,8 @@ pub(super) async fn hashed(app: &App, password: String) -> Result<String, Error>
     })
 }
 
-async fn find(app: &App, id: Result<i64, Error>) -> Result<Person, Error> {
+/// Returns whom an address is about.
+pub(super) async fn find(app: &App, id: Result<i64, Error>) -> Result<Person, Error> {
     let id = id.map_err(|_| Error::NotFound)?;
     let mut work = app.database().work();
     let found = work.run(move |connection| Box::pin(roster::find(connection, id)));
@@ -266,44 +189,23 @@ async fn find(app: &App, id: Result<i64, Error>) -> Result<Person, Error> {
 }
 
 impl NewUserPage {
+    /// Shows what was typed, and what is wrong with it.
     fn of(
         app: &App,
         staff: &Staff,
         name_error: Option<String>,
         password_error: Option<String>,
     ) -> Self {
+        let form = &staff.form;
         Self {
             frame: staff.frame(app, "Add a user"),
             crumbs: crumbs(&[("Users", LIST)]),
-            name: staff.form.get("username").to_owned(),
-            is_staff: staff.form.has("is_staff"),
-            name_error,
-            password_error,
-        }
-    }
-}
-
-impl UserPage {
-    fn of(app: &App, staff: &Staff, person: Person, problem: Option<&'static str>) -> Self {
-        Self {
-            frame: staff.frame(app, "Change a user"),
-            crumbs: crumbs(&[("Users", LIST)]),
-            notice: staff.notice(),
-            problem,
-            is_oneself: person.id == staff.account.id,
-            row: person.into(),
-        }
-    }
-}
-
-impl PasswordPage {
-    fn of(app: &App, staff: &Staff, person: Person, error: Option<String>) -> Self {
-        Self {
-            frame: staff.frame(app, "Set a password"),
-            crumbs: crumbs(&[("Users", LIST)]),
-            id: person.id,
-            name: person.name,
-            error,
+            fields: vec![
+                Field::username(form.get("username")).with_errors(name_error),
+                Field::new_password().with_errors(password_error),
+                Field::password_again(),
+                Field::is_staff(form.has("is_staff")),
+            ],
         }
     }
 }

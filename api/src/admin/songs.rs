@@ -2,21 +2,23 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Map, Value};
 
+use super::fields::Field;
 use super::notice::Notice;
 use super::staff::Staff;
-use super::{Crumb, ROWS, crumbs, lead_to, page_number, query, show, time_of_day};
+use super::{Crumb, ROWS, crumbs, page_number, query, show, time_of_day};
 use crate::error::Error;
 use crate::music::desk::{self, Shown};
-use crate::music::{Id, Music};
+use crate::music::{Id, Leaf, Music};
 use crate::page::{Frame, Visitor};
 use crate::router::App;
 use crate::terms::{Key, Terms};
 
 const LIST: &str = "/admin/music/";
+const BLANK: &str = "/admin/music/add/";
 /// As many songs may be deleted at once.
 const MOST_AT_ONCE: usize = 1000;
 
@@ -68,15 +70,11 @@ impl From<Music> for Row {
 struct SongPage {
     frame: Frame,
     crumbs: Vec<Crumb>,
+    notice: Option<String>,
     problem: Option<String>,
     /// `None`: a new one.
     id: Option<i64>,
-    key: String,
-    version: String,
-    song: String,
-    singer: String,
-    song_errors: Vec<String>,
-    singer_errors: Vec<String>,
+    fields: Vec<Field>,
 }
 
 #[derive(Template)]
@@ -90,29 +88,32 @@ struct DeletePage {
 /// `GET /admin/music/`
 pub async fn list(State(app): State<App>, staff: Staff) -> Result<Response, Error> {
     let (search, ordering) = (staff.asked("search"), staff.asked("ordering"));
-    let number = page_number(staff.asked("page"));
-    let offset = ((number - 1) * ROWS).to_string();
-    // One more tells whether there is a page after this one.
-    let limit = (ROWS + 1).to_string();
+    let (number, cursor) = match staff.asked("cursor") {
+        "" => (1, ""),
+        cursor => (page_number(staff.asked("page")), cursor),
+    };
+    let limit = ROWS.to_string();
     let order = if ordering.is_empty() { "-id" } else { ordering };
-    let asked = query(&[
+    let asked = [
         ("search", search),
         ("ordering", order),
         ("limit", &limit),
-        ("offset", &offset),
-    ]);
-    let (rows, problem) = match desk::page(&app, &asked).await {
-        Ok(rows) => (rows, None),
-        Err(Error::Invalid(messages)) => {
-            (Vec::new(), Some(sentences(&messages, "search").concat()))
-        }
+        ("cursor", cursor),
+    ];
+    let (leaf, problem) = match desk::page(&app, &query(&asked)).await {
+        Ok(leaf) => (leaf, None),
+        Err(Error::Invalid(messages)) => (
+            Leaf::default(),
+            Some(sentences(&messages, "search").concat()),
+        ),
         Err(error) => return Err(error),
     };
-    let has_next = rows.len() > ROWS;
-    let to_page = |number: usize| {
+    let to_page = |number: usize, cursor: String| {
         let number = number.to_string();
-        let number = if number == "1" { "" } else { number.as_str() };
-        address(search, ordering, number)
+        let page = [("cursor", cursor.as_str()), ("page", &number)];
+        // The first page is the list as it begins now.
+        let page = if number == "1" { &[][..] } else { &page };
+        address(search, ordering, page)
     };
     let status = if problem.is_some() {
         StatusCode::BAD_REQUEST
@@ -125,19 +126,19 @@ pub async fn list(State(app): State<App>, staff: Staff) -> Result<Response, Erro
         notice: staff.notice(),
         problem,
         columns: columns(search, order),
-        rows: rows.into_iter().take(ROWS).map(Row::from).collect(),
+        rows: leaf.rows.into_iter().map(Row::from).collect(),
         number,
-        previous: (number > 1).then(|| to_page(number - 1)),
-        next: has_next.then(|| to_page(number + 1)),
+        previous: (number > 1).then(|| to_page(number - 1, leaf.previous.unwrap_or_default())),
+        next: leaf.next.map(|cursor| to_page(number + 1, cursor)),
         search: search.to_owned(),
         ordering: ordering.to_owned(),
     };
     Ok(show(status, &page))
 }
 
-fn address(search: &str, ordering: &str, page: &str) -> String {
-    let query = query(&[("search", search), ("ordering", ordering), ("page", page)]);
-    format!("{LIST}?{query}")
+fn address(search: &str, ordering: &str, page: &[(&str, &str)]) -> String {
+    let sought = [("search", search), ("ordering", ordering)];
+    format!("{LIST}?{}", query(&[&sought[..], page].concat()))
 }
 
 fn columns(search: &str, order: &str) -> Vec<Column> {
@@ -155,7 +156,7 @@ fn columns(search: &str, order: &str) -> Vec<Column> {
         };
         Column {
             name,
-            address: address(search, &other, ""),
+            address: address(search, &other, &[]),
             sorted,
         }
     };
@@ -164,7 +165,8 @@ fn columns(search: &str, order: &str) -> Vec<Column> {
 
 /// `GET /admin/music/add/`
 pub async fn blank(State(app): State<App>, staff: Staff) -> Result<Response, Error> {
-    let page = SongPage::new(&app, &staff, None)?;
+    let empty = (Field::song(""), Field::singer(""));
+    let page = SongPage::new(&app, &staff, None, "", empty)?;
     Ok(show(StatusCode::OK, &page))
 }
 
@@ -173,10 +175,8 @@ pub async fn add(State(app): State<App>, staff: Staff) -> Result<Response, Error
     let form = &staff.form;
     let terms = Terms::of_form(staff.account.id, key(&staff), None);
     match desk::add(&app, terms, form.get("song"), form.get("singer")).await {
-        Ok(id) if form.has("another") => {
-            lead_to(&format!("{LIST}add/?done={}", Notice::Added(id).word()))
-        }
-        Ok(id) => lead_to(&format!("{LIST}?done={}", Notice::Added(id).word())),
+        Ok(id) if form.has("another") => staff.lead_to(BLANK, Notice::Added(id)),
+        Ok(id) => staff.lead_to(LIST, Notice::Added(id)),
         Err(error) => again(&app, &staff, None, error),
     }
 }
@@ -184,7 +184,9 @@ pub async fn add(State(app): State<App>, staff: Staff) -> Result<Response, Error
 /// `GET /admin/music/{id}/`
 pub async fn form(State(app): State<App>, Id(id): Id, staff: Staff) -> Result<Response, Error> {
     let shown = desk::find(&app, id?).await?.ok_or(Error::NoMusic)?;
-    let page = SongPage::new(&app, &staff, Some(shown))?;
+    let Shown { music, version } = shown;
+    let fields = (Field::song(&music.song), Field::singer(&music.singer));
+    let page = SongPage::new(&app, &staff, Some(music.id), &version, fields)?;
     Ok(show(StatusCode::OK, &page))
 }
 
@@ -202,7 +204,7 @@ pub async fn change(State(app): State<App>, Id(id): Id, staff: Staff) -> Result<
     }
     let terms = Terms::of_form(staff.account.id, key(&staff), Some(version));
     match desk::change(&app, id, terms, form.get("song"), form.get("singer")).await {
-        Ok(()) => lead_to(&format!("{LIST}?done={}", Notice::Saved(id).word())),
+        Ok(()) => staff.lead_to(LIST, Notice::Saved(id)),
         Err(error) => again(&app, &staff, Some(id), error),
     }
 }
@@ -224,7 +226,7 @@ pub async fn delete(State(app): State<App>, staff: Staff) -> Result<Response, Er
     let ids = staff.form.numbers("id", MOST_AT_ONCE);
     let deleted = desk::delete(&app, ids).await?;
     let deleted = i64::try_from(deleted).unwrap_or(i64::MAX);
-    lead_to(&format!("{LIST}?done={}", Notice::Deleted(deleted).word()))
+    staff.lead_to(LIST, Notice::Deleted(deleted))
 }
 
 /// The key under which a form is applied once. What it holds is part of it, so that a form that was corrected is
@@ -250,19 +252,14 @@ fn again(app: &App, staff: &Staff, id: Option<i64>, error: Error) -> Result<Resp
         }
         other => return Err(other),
     };
-    let mut page = SongPage::new(app, staff, None)?;
-    page.id = id;
+    let form = &staff.form;
+    let typed = (
+        Field::song(form.get("song")).with_errors(sentences(&errors, "song")),
+        Field::singer(form.get("singer")).with_errors(sentences(&errors, "singer")),
+    );
+    let mut page = SongPage::new(app, staff, id, form.get("version"), typed)?;
     page.problem = problem;
-    page.song = staff.form.get("song").to_owned();
-    page.singer = staff.form.get("singer").to_owned();
-    page.version = staff.form.get("version").to_owned();
-    page.song_errors = sentences(&errors, "song");
-    page.singer_errors = sentences(&errors, "singer");
-    let mut response = show(status, &page).into_response();
-    response
-        .extensions_mut()
-        .insert(crate::page::failure::Negotiated);
-    Ok(response)
+    Ok(show(status, &page))
 }
 
 fn sentences(messages: &Map<String, Value>, field: &str) -> Vec<String> {
@@ -272,35 +269,31 @@ fn sentences(messages: &Map<String, Value>, field: &str) -> Vec<String> {
 }
 
 impl SongPage {
-    fn new(app: &App, staff: &Staff, shown: Option<Shown>) -> Result<Self, Error> {
-        let title = if shown.is_some() {
-            "Change a song"
-        } else {
-            "Add a song"
+    fn new(
+        app: &App,
+        staff: &Staff,
+        id: Option<i64>,
+        version: &str,
+        (song, singer): (Field, Field),
+    ) -> Result<Self, Error> {
+        let title = match id {
+            Some(_) => "Change a song",
+            None => "Add a song",
         };
-        let (id, song, singer, version) = shown.map_or_else(Default::default, |shown| {
-            let Music {
-                id, song, singer, ..
-            } = shown.music;
-            (Some(id), song, singer, shown.version)
-        });
+        let fields = vec![
+            Field::hidden("key", &Staff::new_key()?),
+            Field::hidden("version", version),
+            song,
+            singer,
+        ];
         Ok(Self {
             frame: staff.frame(app, title),
             crumbs: crumbs(&[("Songs", LIST)]),
+            notice: staff.notice(),
             problem: None,
             id,
-            key: Staff::new_key()?,
-            version,
-            song,
-            singer,
-            song_errors: Vec::new(),
-            singer_errors: Vec::new(),
+            fields,
         })
-    }
-
-    /// A text of several lines needs a field of several lines.
-    fn has_lines(text: &str) -> bool {
-        text.contains(['\n', '\r'])
     }
 }
 

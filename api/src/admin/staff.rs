@@ -4,9 +4,9 @@ use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, StatusCode};
 
-use super::lead_to;
 use super::notice::Notice;
-use crate::auth::{self, Account, csrf, secret::Secret};
+use super::{lead_to, lead_to_notice};
+use crate::auth::{self, Account, csrf, secret::Secret, session};
 use crate::error::Error;
 use crate::origin;
 use crate::page::{Frame, Visitor, failure};
@@ -32,6 +32,21 @@ pub struct Staff {
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
+    pub(super) fn of(pairs: Vec<(String, String)>) -> Self {
+        Self(pairs)
+    }
+
+    /// Returns all of them, in the order in which they came.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.0.iter();
+        pairs.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Returns the token against forged forms, if there is one.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.has(csrf::FIELD).then(|| self.get(csrf::FIELD))
+    }
+
     /// Returns a value, empty if there is none.
     pub(super) fn get(&self, name: &str) -> &str {
         let mut found = self.0.iter().filter(|(known, _)| known == name);
@@ -67,7 +82,19 @@ impl Staff {
 
     /// Says what was done on the page before this one, if anything was.
     pub(super) fn notice(&self) -> Option<String> {
-        Notice::read(self.asked("done")).map(Notice::sentence)
+        let session = session::id(&self.headers)?;
+        Notice::read(self.asked("done"), session).map(Notice::sentence)
+    }
+
+    /// Leads on to a page that says what was done.
+    pub(super) fn lead_to(&self, address: &str, done: Notice) -> Result<Response, Error> {
+        let session = session::id(&self.headers).unwrap_or_default();
+        lead_to_notice(address, done, session)
+    }
+
+    /// Refuses what somebody asks who was of the staff a moment ago.
+    pub(super) fn is_staff_no_more(&self, app: &App) -> Response {
+        not_for(app, &self.headers, &self.account, &self.here)
     }
 
     /// Frames a page for them.
@@ -128,8 +155,7 @@ impl FromRequest<App> for Staff {
             _ => Vec::new(),
         };
         let form = Fields(form);
-        let token = form.has(csrf::FIELD).then(|| form.get(csrf::FIELD));
-        csrf::check(&method, &headers, host.as_deref(), token).map_err(Error::Csrf)?;
+        csrf::check(&method, &headers, host.as_deref(), form.token()).map_err(Error::Csrf)?;
         let asked = uri.query().unwrap_or_default().as_bytes();
         Ok(Self {
             account,

@@ -84,7 +84,7 @@ pub async fn change_password(
     password: String,
 ) -> Result<(), CannotDo> {
     let hash = password::hash_apart(password).await?;
-    if store::set_password(connection, name, &hash).await? {
+    if store::set_password(connection, name, &hash, None).await? {
         Ok(())
     } else {
         Err(CannotDo::Missing(name.to_owned()))

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::login_page::LoginPage;
 use super::secret::Secret;
-use super::{csrf, next, session, sign_in, store};
+use super::{SignedIn, csrf, next, session, sign_in, store};
 use crate::error::Error;
 use crate::negotiate;
 use crate::origin;
@@ -132,7 +132,7 @@ pub async fn log_in(State(app): State<App>, request: Request) -> Result<Response
     }
     let address = origin::address(&head.headers, head.peer, &app.access().trusted_proxies);
     match sign_in(&app, &form.name, &form.password, address).await {
-        Ok(Some(account)) => begin(&app, &head, account.id, &form).await,
+        Ok(Some(who)) => begin(&app, &head, who, &form).await,
         Ok(None) => show_form(&app, &head, StatusCode::OK, Some(WRONG), &form),
         Err(Error::TooManyTries(wait)) => {
             let problem = format!(
@@ -153,15 +153,18 @@ pub async fn log_in(State(app): State<App>, request: Request) -> Result<Response
     }
 }
 
-async fn begin(app: &App, head: &Head, account: i64, form: &Form) -> Result<Response, Error> {
-    let cookies = super::begin(app, &head.headers, head.peer, account).await?;
+async fn begin(app: &App, head: &Head, who: SignedIn, form: &Form) -> Result<Response, Error> {
+    let Some(begun) = super::begin(app, &head.headers, head.peer, who).await? else {
+        // By now it is another password that is right.
+        return show_form(app, head, StatusCode::OK, Some(WRONG), form);
+    };
     let target = if form.next.is_empty() {
         HOME
     } else {
         &form.next
     };
     let mut response = redirect(target);
-    for cookie in cookies {
+    for cookie in begun.cookies {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     Ok(response)

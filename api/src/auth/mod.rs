@@ -4,7 +4,7 @@
 //! - [`password`] hashes and verifies, off the async threads and bounded; `verified` remembers for a while
 //! - [`secret`] makes session ids and tokens; the database holds only their digests
 //! - [`session`] is the cookie; [`login`] the form that begins and ends a session, [`next`] where it leads
-//! - [`roster`] is what the admin sees and changes of accounts
+//! - `roster` is what the admin sees and changes of accounts, `rights` what they may do
 //! - [`tries`] limits wrong passwords; `store` is all the SQL; [`first`] makes the first account
 //!
 //! No crate for sessions: those that there are keep a bag of values under an id that they store as it is, decide
@@ -20,7 +20,8 @@ mod login_page;
 pub mod next;
 pub mod password;
 pub mod purge;
-pub mod roster;
+pub(crate) mod rights;
+pub(crate) mod roster;
 pub mod secret;
 pub mod session;
 mod store;
@@ -78,35 +79,61 @@ pub async fn authenticate(
         Credentials::None => None,
         Credentials::Basic { name, password } => {
             let address = origin::address(headers, peer, &app.access().trusted_proxies);
-            let account = sign_in(app, &name, &password, address).await?;
-            Some(account.ok_or(Error::BadCredentials(credentials::WRONG_PASSWORD))?)
+            let who = sign_in(app, &name, &password, address).await?;
+            let who = who.ok_or(Error::BadCredentials(credentials::WRONG_PASSWORD))?;
+            Some(who.account)
         }
         Credentials::Token(token) => Some(by_token(app, &token).await?),
     };
     Ok(caller)
 }
 
-/// Begins a session of an account, in place of the one that the browser had; returns the cookies for it.
+/// Somebody whose password was right, and the hash that it was held against. Has no `Debug`: it holds that hash.
+pub(crate) struct SignedIn {
+    pub(crate) account: Account,
+    hash: String,
+}
+
+impl SignedIn {
+    /// Somebody who has just been given the password of this hash.
+    pub(crate) fn anew(account: Account, hash: String) -> Self {
+        Self { account, hash }
+    }
+}
+
+/// A session that has begun.
+pub(crate) struct Begun {
+    pub(crate) id: Secret,
+    pub(crate) cookies: [HeaderValue; 2],
+}
+
+/// Begins a session, in place of the one that the browser had; `None` if the password was changed since it was looked
+/// at, or the account switched off.
 pub(crate) async fn begin(
     app: &App,
     headers: &HeaderMap,
     peer: Peer,
-    account: i64,
-) -> Result<[HeaderValue; 2], Error> {
+    who: SignedIn,
+) -> Result<Option<Begun>, Error> {
     let id = Secret::random().map_err(Error::NoRandomness)?;
     let csrf = Secret::random().map_err(Error::NoRandomness)?;
     let (new, old) = (id.digest(), session::id(headers));
     let old = old.and_then(Secret::digest_of);
-    app.database()
-        .work()
-        .run(move |connection| Box::pin(store::begin_session(connection, account, new, old)))
-        .await?;
+    let SignedIn { account, hash } = who;
+    let mut work = app.database().work();
+    let begun = work.run(move |connection| {
+        Box::pin(async move { store::begin_session(connection, account.id, &hash, new, old).await })
+    });
+    if !begun.await? {
+        return Ok(None);
+    }
     let https = origin::is_https(headers, peer, &app.access().trusted_proxies);
     let now = SystemTime::now();
-    Ok([
+    let cookies = [
         session::csrf_cookie(csrf.reveal(), https, now),
         session::cookie(&id, https, now),
-    ])
+    ];
+    Ok(Some(Begun { id, cookies }))
 }
 
 /// Returns who is signed in by the cookie of a session, if anybody is.
@@ -149,7 +176,7 @@ pub(crate) async fn sign_in(
     name: &str,
     password: &str,
     address: Option<std::net::IpAddr>,
-) -> Result<Option<Account>, Error> {
+) -> Result<Option<SignedIn>, Error> {
     let keys = tries::keys(name, address);
     // What can be the name of no account is looked up as one that there is not, and costs as much.
     let wanted = accounts::check_name(name).map_or_else(|_| String::new(), |()| name.to_owned());
@@ -168,7 +195,9 @@ pub(crate) async fn sign_in(
     let verified = app.passwords().verify(name, password, hash).await;
     let outcome = verified.inspect_err(|_| app.metrics().login_refused("busy"))?;
     match (outcome, found) {
-        (Outcome::Right, Some((account, _))) if account.is_active => Ok(Some(account)),
+        (Outcome::Right, Some((account, hash))) if account.is_active => {
+            Ok(Some(SignedIn { account, hash }))
+        }
         _ => {
             app.metrics().login_refused("wrong");
             app.database()

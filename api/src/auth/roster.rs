@@ -1,9 +1,11 @@
-//! The accounts as the admin sees and changes them: who there is, who may do what, and their passwords.
+//! The accounts as the admin sees and changes them: who there is, and their passwords.
 
 use sqlx::{PgConnection, Result};
 use time::OffsetDateTime;
 
+use super::SignedIn;
 use super::accounts::{self, CannotDo};
+use super::rights::Rights;
 use super::store;
 
 /// One account, without anything that is secret.
@@ -17,24 +19,61 @@ pub(crate) struct Person {
     pub(crate) last_login: Option<OffsetDateTime>,
 }
 
-/// Returns accounts by name: so many, after so many others, whose names hold `part`.
+impl Person {
+    pub(crate) fn rights(&self) -> Rights {
+        Rights {
+            is_active: self.is_active,
+            is_staff: self.is_staff,
+        }
+    }
+}
+
+/// Where a page of the accounts, which are in the order of their names, begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// With those that follow this name; an empty one goes before all.
+    After(String),
+    /// With those that go before this name, the nearest of them.
+    Before(String),
+}
+
+/// Returns accounts whose names hold `part`, by name, no more than `limit`. The index leads to them: a page costs the
+/// same wherever it is.
 pub(crate) async fn list(
     connection: &mut PgConnection,
     part: &str,
+    start: &Start,
     limit: i64,
-    offset: i64,
 ) -> Result<Vec<Person>> {
-    sqlx::query_as!(
-        Person,
-        r#"select id, name, is_active, is_staff, created, last_login from account
-           where $1 = '' or position(lower($1) in lower(name)) > 0
-           order by name limit $2 offset $3"#,
-        part,
-        limit,
-        offset,
-    )
-    .fetch_all(connection)
-    .await
+    match start {
+        Start::After(name) => {
+            sqlx::query_as!(
+                Person,
+                r#"select id, name, is_active, is_staff, created, last_login from account
+                   where name > $2 and ($1 = '' or position(lower($1) in lower(name)) > 0)
+                   order by name limit $3"#,
+                part,
+                name,
+                limit,
+            )
+            .fetch_all(connection)
+            .await
+        }
+        Start::Before(name) => {
+            let people = sqlx::query_as!(
+                Person,
+                r#"select id, name, is_active, is_staff, created, last_login from account
+                   where name < $2 and ($1 = '' or position(lower($1) in lower(name)) > 0)
+                   order by name desc limit $3"#,
+                part,
+                name,
+                limit,
+            );
+            let mut people = people.fetch_all(connection).await?;
+            people.reverse();
+            Ok(people)
+        }
+    }
 }
 
 /// Returns one account.
@@ -46,26 +85,6 @@ pub(crate) async fn find(connection: &mut PgConnection, id: i64) -> Result<Optio
     )
     .fetch_optional(connection)
     .await
-}
-
-/// Says what an account may do; one that may not sign in has no sessions any more. `false`: there is no such account.
-pub(crate) async fn set_flags(
-    connection: &mut PgConnection,
-    id: i64,
-    is_active: bool,
-    is_staff: bool,
-) -> Result<bool> {
-    let found = sqlx::query_scalar!(
-        r#"with changed as (update account set is_active = $2, is_staff = $3 where id = $1 returning id),
-                ended as (delete from session using changed where session.account = changed.id and not $2)
-           select id from changed"#,
-        id,
-        is_active,
-        is_staff,
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(found.is_some())
 }
 
 /// Adds an account that may sign in, with a password that was hashed before; returns its id, or `None` if the name is
@@ -93,7 +112,16 @@ pub(crate) async fn set_password(
     name: &str,
     hash: &str,
 ) -> Result<bool> {
-    store::set_password(connection, name, hash).await
+    store::set_password(connection, name, hash, None).await
+}
+
+/// Sets one's own password, unless somebody has set another one since it was found right.
+pub(crate) async fn replace_password(
+    connection: &mut PgConnection,
+    who: &SignedIn,
+    hash: &str,
+) -> Result<bool> {
+    store::set_password(connection, &who.account.name, hash, Some(&who.hash)).await
 }
 
 /// Says what is wrong with a name or a new password, typed twice; nothing if they are right.

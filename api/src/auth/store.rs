@@ -126,26 +126,40 @@ pub(super) async fn by_token(
     .await
 }
 
-/// Begins a session, in place of the one that the client had before.
+/// Begins a session, in place of the one that the client had before; `false` if `hash` is not the password's any more,
+/// or the account was switched off meanwhile.
 pub(super) async fn begin_session(
     connection: &mut PgConnection,
     account: i64,
+    hash: &str,
     new: Digest,
     old: Option<Digest>,
-) -> Result<()> {
-    // One statement, so that it is done whole or not at all.
-    sqlx::query!(
-        r#"with ended as (delete from session where digest = $3),
-                seen as (update account set last_login = now() where id = $1)
+) -> Result<bool> {
+    // The update waits for whoever sets a password, then looks at the new one: a session never begins with an old one.
+    let done = sqlx::query!(
+        r#"with signed_in as (update account set last_login = now()
+                              where id = $1 and password = $5 and is_active returning id),
+                ended as (delete from session using signed_in where digest = $3)
            insert into session (digest, account, expires)
-           values ($2, $1, now() + make_interval(secs => $4))"#,
+           select $2, id, now() + make_interval(secs => $4) from signed_in"#,
         account,
         &new,
         old.as_ref().map(|old| &old[..]),
         LIFETIME.as_secs_f64(),
+        hash,
     )
     .execute(connection)
     .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Ends all sessions of an account, within the transaction that has changed its row.
+///
+/// A statement of its own: the one that changed the row may have waited for a session that began, and did not see it.
+pub(super) async fn end_sessions(connection: &mut PgConnection, account: i64) -> Result<()> {
+    sqlx::query!("delete from session where account = $1", account)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -215,21 +229,28 @@ pub(super) async fn has_account(connection: &mut PgConnection, name: &str) -> Re
     .await
 }
 
-/// Sets a password, and ends the sessions that were begun with the old one; `false` if there is no such account.
+/// Sets a password, and ends the sessions that were begun with the old one; `false` if there is no such account, or
+/// the old one is not `only_from`.
 pub(super) async fn set_password(
     connection: &mut PgConnection,
     name: &str,
     hash: &str,
+    only_from: Option<&str>,
 ) -> Result<bool> {
+    let mut transaction = sqlx::Connection::begin(connection).await?;
     let found = sqlx::query_scalar!(
-        r#"with changed as (update account set password = $2 where name = $1 returning id),
-                ended as (delete from session using changed where session.account = changed.id)
-           select id from changed"#,
+        r#"update account set password = $2
+           where name = $1 and ($3::text is null or password = $3) returning id"#,
         name,
         hash,
+        only_from,
     )
-    .fetch_optional(connection)
+    .fetch_optional(&mut *transaction)
     .await?;
+    if let Some(account) = found {
+        end_sessions(&mut transaction, account).await?;
+    }
+    transaction.commit().await?;
     Ok(found.is_some())
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::draft::{Change, Draft};
-use super::list::{Asked, rows};
+use super::list::{Asked, Leaf, leaf};
 use super::order::{Done, Order, Write};
 use super::row::Music;
 use super::store;
@@ -22,9 +22,9 @@ pub(crate) struct Shown {
     pub(crate) version: String,
 }
 
-/// Returns the rows that a query such as `search=x&ordering=song&limit=51&offset=50` asks for.
-pub(crate) async fn page(app: &App, query: &str) -> Result<Vec<Music>, Error> {
-    rows(app.database().clone(), Asked::parse(query)?).await
+/// Returns the page that a query such as `search=x&ordering=song&limit=50&cursor=` asks for.
+pub(crate) async fn page(app: &App, query: &str) -> Result<Leaf, Error> {
+    leaf::read(app.database().clone(), Asked::parse(query)?).await
 }
 
 /// Returns one music.

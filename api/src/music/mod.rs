@@ -23,5 +23,6 @@ pub use handler::{
     change, create, delete, describe_item, describe_list, detail, list, read, replace, singers,
 };
 pub(crate) use id::Id;
+pub(crate) use list::Leaf;
 pub use metadata::{DETAIL, ITEM, LIST, SINGERS};
 pub use row::Music;

@@ -2,11 +2,12 @@
 //! that an address does not know, a form that is too large, a panic.
 
 use askama::Template;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
@@ -33,31 +34,55 @@ struct FailurePage {
 
 /// Makes a page of a failure in JSON, if a browser is to read it.
 pub async fn for_browsers(State(app): State<App>, request: Request, next: Next) -> Response {
-    let accept = negotiate::accept(request.headers()).unwrap_or_default();
-    let is_browser = negotiate::choose(None, &accept) == Ok(Format::Html);
     let is_for_machines = matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics");
-    if !is_browser || is_for_machines {
+    if !is_for_a_browser(request.headers()) || is_for_machines {
         return next.run(request).await;
     }
     let (method, headers) = (request.method().clone(), request.headers().clone());
+    let here = here(&request).to_owned();
     let response = next.run(request).await;
-    let status = response.status();
-    let is_failure = status.is_client_error() || status.is_server_error();
-    let is_json = response.headers().get(CONTENT_TYPE) == Some(&json::CONTENT_TYPE);
-    if !is_failure || !is_json || response.extensions().get::<Negotiated>().is_some() {
+    if !is_bare(&response) {
         return response;
     }
+    let status = response.status();
     let (head, body) = response.into_parts();
-    let said = Limited::new(body, LONGEST).collect().await;
-    let said = said.map(|body| body.to_bytes()).unwrap_or_default();
-    let said = serde_json::from_slice(&said).unwrap_or_default();
     let page = FailurePage {
-        frame: Frame::new(&app, &headers, "", &status.to_string(), Visitor::Unknown),
+        frame: Frame::new(&app, &headers, &here, &status.to_string(), Visitor::Unknown),
         status,
-        problems: sentences(&said),
+        problems: sentences_of(body).await,
         signing_in_may_help: status == StatusCode::FORBIDDEN,
     };
     super::instead(head, &method, &page)
+}
+
+/// Returns where to come back to after logging in: here, or to where the form is that was sent here.
+fn here(request: &Request) -> &str {
+    let uri = request.uri();
+    match *request.method() {
+        Method::GET => uri.path_and_query().map_or("", |here| here.as_str()),
+        _ => uri.path(),
+    }
+}
+
+/// Tells whether who asks reads pages rather than JSON.
+pub(crate) fn is_for_a_browser(headers: &HeaderMap) -> bool {
+    let accept = negotiate::accept(headers).unwrap_or_default();
+    negotiate::choose(None, &accept) == Ok(Format::Html)
+}
+
+/// Tells whether an answer is a failure of which nobody has made a page, nor chosen that it is none.
+pub(crate) fn is_bare(response: &Response) -> bool {
+    let status = response.status();
+    let is_failure = status.is_client_error() || status.is_server_error();
+    let is_json = response.headers().get(CONTENT_TYPE) == Some(&json::CONTENT_TYPE);
+    is_failure && is_json && response.extensions().get::<Negotiated>().is_none()
+}
+
+/// Returns the sentences of such an answer.
+pub(crate) async fn sentences_of(body: Body) -> Vec<String> {
+    let said = Limited::new(body, LONGEST).collect().await;
+    let said = said.map(|body| body.to_bytes()).unwrap_or_default();
+    sentences(&serde_json::from_slice(&said).unwrap_or_default())
 }
 
 /// Answers with a page that only says why nothing was done.

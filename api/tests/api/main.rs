@@ -5,6 +5,10 @@
 )]
 
 mod admin;
+mod admin_again;
+mod admin_kept_out;
+mod admin_leafing;
+mod admin_rights;
 mod answers;
 mod bodies;
 mod budget;
@@ -39,6 +43,7 @@ mod running;
 mod schema;
 mod sessions;
 mod settings;
+mod sign_in_races;
 mod sockets;
 mod stopping;
 mod support;

@@ -16,7 +16,7 @@ use super::cursor::Cursor;
 use super::links::Links;
 use super::position::Position;
 use super::store;
-use super::walk::{Stage, Walk};
+use super::walk::{FIRST_LOOK, Stage, Walk};
 use crate::database::{Database, Fault};
 use crate::endpoint::reply;
 use crate::error::Error;
@@ -25,13 +25,7 @@ use crate::music::Music;
 use crate::music::store::PAGE_BYTES;
 
 /// How long a search may go through the table to count what it finds, or to fill a page.
-const SEARCH_LIMIT: Duration = Duration::from_secs(5);
-
-/// A page by number has this many rows, unless it says otherwise.
-const ROWS_BY_NUMBER: i64 = 50;
-
-/// So many characters of a text are shown in a row of the admin.
-const LONGEST_SHOWN: usize = 200;
+pub(super) const SEARCH_LIMIT: Duration = Duration::from_secs(5);
 
 /// Answers what was asked.
 pub(crate) async fn respond(
@@ -46,6 +40,7 @@ pub(crate) async fn respond(
         stage: Stage::Begin,
         skip: 0,
         wanted: None,
+        look: FIRST_LOOK,
     };
     match asked.paging {
         Paging::Whole => write(b"[".to_vec(), walk, b"]").await,
@@ -100,42 +95,6 @@ pub(crate) struct Numbered {
     /// The rows of this page.
     #[schema(value_type = Vec<Music>)]
     results: [Music; 0],
-}
-
-/// Returns the rows of a page by number, and none of what stands around them: nothing is counted.
-pub(crate) async fn rows(database: Database, asked: Asked) -> Result<Vec<Music>, Error> {
-    let (limit, offset) = match asked.paging {
-        Paging::Numbered { limit, offset } => (limit, offset),
-        Paging::Whole | Paging::Cursor { .. } => (ROWS_BY_NUMBER, 0),
-    };
-    let mut walk = Walk {
-        database,
-        filter: asked.filter,
-        ordering: asked.ordering,
-        stage: Stage::Begin,
-        skip: offset,
-        wanted: Some(limit),
-    };
-    let mut rows = Vec::new();
-    let end = Instant::now() + SEARCH_LIMIT;
-    while !walk.is_at_end() {
-        if Instant::now() >= end {
-            return Err(Error::SearchTooLong);
-        }
-        // Cut as they come: a page of texts of megabytes would fill the memory.
-        rows.extend(walk.next().await?.into_iter().map(cut));
-    }
-    Ok(rows)
-}
-
-/// Leaves as much of a music's texts as a list of the admin shows.
-fn cut(mut music: Music) -> Music {
-    for text in [&mut music.song, &mut music.singer] {
-        if let Some((end, _)) = text.char_indices().nth(LONGEST_SHOWN) {
-            *text = format!("{}…", &text[..end]);
-        }
-    }
-    music
 }
 
 /// Counts exactly. A search is counted in short statements, one stretch of the table after the other.

@@ -1,13 +1,14 @@
 //! `GET /api/music/`: the whole list, or the part of it that the query asks for.
 //!
 //! query → `asked` (what is wanted: filter, ordering, paging) → `walk` (window by window through the table, by
-//! `store`) → `answer` (an array, or the envelope of a page with its `links`).
+//! `store`) → `answer` (an array, or the envelope of a page with its `links`); `leaf` is a page of the admin.
 //!
 //! Whatever is asked, no statement is long, no connection is held while a client reads, and memory stays flat.
 
 mod answer;
 mod asked;
 mod cursor;
+pub(super) mod leaf;
 mod links;
 mod ordering;
 mod position;
@@ -18,8 +19,9 @@ mod walk;
 #[cfg(test)]
 mod plans;
 
-pub(super) use answer::{ByCursor, Numbered, respond, rows};
+pub(super) use answer::{ByCursor, Numbered, respond};
 pub(super) use asked::Asked;
 pub(crate) use asked::{LONGEST_SEARCH, MOST_ROWS, ROWS_BY_CURSOR};
+pub(crate) use leaf::Leaf;
 pub(super) use links::Links;
 pub(crate) use search::MOST_WORDS;

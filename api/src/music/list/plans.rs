@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool, QueryBuilder};
 
 use super::asked::Asked;
 use super::position::Position;
-use super::store::{Window, push_window};
+use super::store::{SEARCHED_ROWS, Window, push_window};
 use crate::music::{Music, store};
 
 async fn filled(pool: PgPoolOptions, database: PgConnectOptions) -> PgPool {
@@ -71,6 +71,7 @@ async fn a_page_is_read_from_an_index(pool: PgPoolOptions, database: PgConnectOp
                 after,
                 skip,
                 take: 50,
+                look: SEARCHED_ROWS,
             };
             let plan = plan(&mut connection, &window).await;
             let (_, below) = plan.split_once("Limit").unwrap_or_default();

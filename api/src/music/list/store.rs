@@ -14,8 +14,8 @@ use super::search;
 use crate::music::Music;
 use crate::music::store::PAGE_BYTES;
 
-/// How many rows one statement of a search looks at.
-const SEARCHED_ROWS: i64 = 5000;
+/// How many rows one statement of a search looks at, at most.
+pub(super) const SEARCHED_ROWS: i64 = 5000;
 
 /// A stretch of the list: some rows that are looked at, and of them those that are wanted.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(super) struct Window<'walk> {
     pub(super) skip: i64,
     /// No more than this many rows are returned.
     pub(super) take: i64,
+    /// A search looks at so many rows, whether they fit or not.
+    pub(super) look: i64,
 }
 
 /// What was found in a window.
@@ -132,7 +134,7 @@ impl Window<'_> {
         if self.filter.words.is_empty() {
             self.take
         } else {
-            SEARCHED_ROWS
+            self.look
         }
     }
 

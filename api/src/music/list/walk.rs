@@ -6,10 +6,13 @@
 use super::asked::Filter;
 use super::ordering::Ordering;
 use super::position::{Key, Position};
-use super::store::{self, Window};
+use super::store::{self, SEARCHED_ROWS, Window};
 use crate::database::{Database, Fault};
 use crate::music::Music;
 use crate::music::store::{PAGE_BYTES, PAGE_ROWS};
+
+/// How many rows the first window of a search looks at. Of what many rows have, a page is soon full.
+pub(super) const FIRST_LOOK: i64 = 250;
 
 /// A walk that is under way.
 pub(super) struct Walk {
@@ -21,6 +24,8 @@ pub(super) struct Walk {
     pub(super) skip: i64,
     /// How many more are wanted; `None`: all.
     pub(super) wanted: Option<i64>,
+    /// How many rows the next window of a search looks at: [`FIRST_LOOK`], and then more and more.
+    pub(super) look: i64,
 }
 
 /// Where a walk is.
@@ -103,7 +108,9 @@ impl Walk {
         after: Option<Position>,
         take: i64,
     ) -> Result<(Vec<Music>, Option<Position>), Fault> {
-        let (filter, ordering, skip) = (self.filter.clone(), self.ordering.clone(), self.skip);
+        let (filter, ordering) = (self.filter.clone(), self.ordering.clone());
+        let (skip, look) = (self.skip, self.look);
+        self.look = (look * 4).min(SEARCHED_ROWS);
         // A search is many windows, which are bounded together.
         let mut work = if self.is_search() {
             self.database.work_apart()
@@ -118,6 +125,7 @@ impl Walk {
                     after: after.as_ref(),
                     skip,
                     take,
+                    look,
                 };
                 store::read(connection, &window).await
             })
