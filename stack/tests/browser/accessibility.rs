@@ -4,9 +4,11 @@
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use http::Method;
+use serde_json::{Value, json};
 
 use crate::Scenario;
+use crate::admin::add_user;
 use crate::browser::{Browser, Scripts};
 use crate::site::{Site, read, root};
 
@@ -15,6 +17,7 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("of_what_who_is_logged_in_sees", of_what_members_see),
     ("of_what_staff_see", of_what_staff_see),
     ("of_refusals", of_refusals),
+    ("of_refusals_of_the_admin", of_refusals_to_staff),
     ("of_the_page_that_watches", of_the_page_that_watches),
 ];
 
@@ -33,12 +36,17 @@ pub(crate) fn has_axe() -> bool {
 fn of_what_everybody_sees(site: &Site) {
     let browser = Browser::new(site, Scripts::On);
     let number = site.add("Axe", "The Choppers");
-    for path in ["/api/", "/api/music/", "/api-auth/login/"] {
+    for path in [
+        "/api/",
+        "/api/music/",
+        "/api/music/all_singer/",
+        "/api-auth/login/",
+        &format!("/api/music/{number}/"),
+        &format!("/api/music/{number}/detail/"),
+    ] {
         browser.open(path);
         has_no_barrier(&browser);
     }
-    browser.open(&format!("/api/music/{number}/"));
-    has_no_barrier(&browser);
     browser.close();
 }
 
@@ -100,6 +108,66 @@ fn of_refusals(site: &Site) {
     has_no_barrier(&browser);
     browser.was_refused(400);
     browser.close();
+}
+
+fn of_refusals_to_staff(site: &Site) {
+    let (name, password) = ("Axe-of-the-browser", "axes-and-choppers-1");
+    let number = site.add("Axe", "The Choppers");
+    let browser = Browser::new(site, Scripts::On);
+    browser.sign_in_for("/admin/");
+    browser.open("/admin/music/add/");
+    browser.press("Save");
+    browser.sees("#song-error", "blank");
+    has_no_barrier(&browser);
+    browser.was_refused(400);
+
+    browser.open(&format!("/admin/music/{number}/"));
+    browser.fill("#song", "Adze");
+    let meanwhile = json!({ "song": "Axes", "singer": "The Choppers" });
+    site.send(
+        Method::PUT,
+        &format!("/api/music/{number}/"),
+        Some(&meanwhile),
+    );
+    browser.press("Save");
+    browser.sees(".alert", "Somebody else has changed this song");
+    assert_eq!(browser.value("#song"), "Adze");
+    has_no_barrier(&browser);
+    browser.was_refused(409);
+
+    add_user(&browser, name, password);
+    let rights = browser.address();
+    let rights = rights.split('?').next().unwrap();
+    browser.open(rights);
+    let other = Browser::new(site, Scripts::On);
+    other.sign_in_for("/admin/");
+    other.open(rights);
+    other.click("#is-staff");
+    other.press("Save");
+    other.sees(".done", "The user was saved.");
+    other.close();
+    browser.press("Save");
+    browser.sees(".alert", "Somebody else has changed these rights");
+    has_no_barrier(&browser);
+    browser.was_refused(409);
+    browser.press("Open it again");
+    browser.click("#is-staff");
+    browser.press("Save");
+    browser.sees(".done", "The user was saved.");
+    browser.close();
+
+    let theirs = Browser::new(site, Scripts::On);
+    theirs.open("/api-auth/login/?next=/api/music/");
+    theirs.sign_in(name, password);
+    theirs.sees(".visitor", name);
+    theirs.open("/admin/music/?search=axe");
+    theirs.sees("main", "not as somebody of the staff");
+    has_no_barrier(&theirs);
+    theirs.was_refused(403);
+    // Whoever logs in from there comes back there.
+    theirs.click("main a[href*=login]");
+    theirs.is_at("next=%2Fadmin%2Fmusic%2F%3Fsearch%3Daxe");
+    theirs.close();
 }
 
 fn of_the_page_that_watches(site: &Site) {

@@ -179,15 +179,20 @@ fn instances_take_turns(site: &Site) {
     browser.close();
 }
 
-/// The instance that made the session is killed. Nobody is asked to sign in again, nothing fails, nothing is lost.
-fn session_outlives_instance(site: &Site, scripts: Scripts) {
-    let browser = Browser::new(site, scripts);
-    browser.sign_in_for(LIST);
+/// The instance that a browser that has just signed in was signed in by.
+pub(crate) fn maker_of_the_session(browser: &Browser<'_>) -> String {
     let received = browser.received();
     let mut log_ins = received.iter().filter(|received| received.status == 302);
     let log_in = log_ins.next().expect("the log-in leads on");
     assert!(log_in.url.ends_with("/api-auth/login/"), "{log_in:?}");
-    let maker = log_in.instance.clone();
+    log_in.instance.clone()
+}
+
+/// The instance that made the session is killed. Nobody is asked to sign in again, nothing fails, nothing is lost.
+fn session_outlives_instance(site: &Site, scripts: Scripts) {
+    let browser = Browser::new(site, scripts);
+    browser.sign_in_for(LIST);
+    let maker = maker_of_the_session(&browser);
     browser.fill("#song", "Still here");
     browser.fill("#singer", &maker);
     site.verb("kill", &maker);

@@ -6,7 +6,10 @@ use crate::Scenario;
 use crate::browser::{Browser, Scripts};
 use crate::site::{BOUND, Site, eventually};
 
-pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[("are_shown_as_text", are_shown_as_text)];
+pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
+    ("are_shown_as_text", are_shown_as_text),
+    ("are_shown_as_text_in_the_admin", are_shown_as_text_to_staff),
+];
 
 const SINGER: &str = "odd <i>singer</i> & co";
 
@@ -33,9 +36,24 @@ fn odd_names() -> Vec<String> {
     names
 }
 
+/// Adds a song of each name; returns their numbers, and the names as they are stored: what the API says to a client is
+/// what a page has to show.
+fn add_all(site: &Site) -> (Vec<u64>, Vec<String>) {
+    let numbers: Vec<_> = odd_names()
+        .iter()
+        .map(|name| site.add(name, SINGER))
+        .collect();
+    let stored = numbers.iter().map(|number| {
+        let path = format!("/api/music/{number}/");
+        let answer = site.send(Method::GET, &path, None).json();
+        answer["song"].as_str().unwrap().to_owned()
+    });
+    let stored = stored.collect();
+    (numbers, stored)
+}
+
 fn are_shown_as_text(site: &Site) {
-    let names = odd_names();
-    let numbers: Vec<_> = names.iter().map(|name| site.add(name, SINGER)).collect();
+    let (numbers, stored) = add_all(site);
     let browser = Browser::new(site, Scripts::On);
     browser.sign_in_for("/api/music/");
     browser.resize(320, 640);
@@ -46,15 +64,6 @@ fn are_shown_as_text(site: &Site) {
          return (rows.results ?? rows).map((row) => row.song);",
     );
     let mut listed: Vec<String> = serde_json::from_value(listed).unwrap();
-    // As stored: what the API says to a client is what the page has to show.
-    let stored: Vec<String> = numbers
-        .iter()
-        .map(|number| {
-            let path = format!("/api/music/{number}/");
-            let answer = site.send(Method::GET, &path, None).json();
-            answer["song"].as_str().unwrap().to_owned()
-        })
-        .collect();
     let mut expected = stored.clone();
     listed.sort();
     expected.sort();
@@ -87,6 +96,53 @@ fn are_shown_as_text(site: &Site) {
     let pwned = browser.eval("return typeof window.pwned;");
     assert_eq!(pwned, "undefined");
     browser.close();
+    delete_all(site, &numbers);
+}
+
+fn are_shown_as_text_to_staff(site: &Site) {
+    let (numbers, stored) = add_all(site);
+    let browser = Browser::new(site, Scripts::On);
+    browser.sign_in_for("/admin/");
+    browser.resize(320, 640);
+    // Long ones are cut in a list, and whole in the form.
+    let cut = |end: &str| -> Vec<String> {
+        let cut = |name: &String| match name.char_indices().nth(200) {
+            Some((at, _)) => format!("{}{end}", &name[..at]),
+            None => name.clone(),
+        };
+        stored.iter().map(cut).collect()
+    };
+
+    browser.open("/admin/music/?search=%22odd+%3Ci%3Esinger%3C%2Fi%3E+%26+co%22&ordering=id");
+    assert_eq!(texts(&browser, "td.long a bdi"), cut("…"));
+    is_harmless(&browser);
+    for (number, name) in numbers.iter().zip(&stored) {
+        browser.open(&format!("/admin/music/{number}/"));
+        assert_eq!(browser.value("#song"), *name);
+        assert_eq!(browser.value("#singer"), SINGER);
+        is_harmless(&browser);
+    }
+    let ids: Vec<_> = numbers
+        .iter()
+        .map(|number| format!("id={number}"))
+        .collect();
+    browser.open(&format!("/admin/music/delete/?{}", ids.join("&")));
+    assert_eq!(texts(&browser, ".songs .title"), cut(""));
+    is_harmless(&browser);
+    browser.press("Yes, delete");
+    browser.sees(".done", &format!("{} songs were deleted.", numbers.len()));
+    browser.close();
+}
+
+/// The text of all elements that a selector finds.
+fn texts(browser: &Browser<'_>, css: &str) -> Vec<String> {
+    let found = browser.eval(&format!(
+        "return [...document.querySelectorAll('{css}')].map((element) => element.textContent);"
+    ));
+    serde_json::from_value(found).unwrap()
+}
+
+fn delete_all(site: &Site, numbers: &[u64]) {
     for number in numbers {
         site.send(Method::DELETE, &format!("/api/music/{number}/"), None);
     }

@@ -22,12 +22,13 @@ fn folder() -> Option<PathBuf> {
 
 fn are_made(site: &Site) {
     let folder = folder().unwrap();
+    let mut number = 0;
     for (song, singer) in [
         ("Feeling Good", "Nina Simone"),
         ("So What", "Miles Davis"),
         ("Blue in Green", "Bill Evans"),
     ] {
-        site.add(song, singer);
+        number = site.add(song, singer);
     }
     let browser = Browser::new(site, Scripts::On);
     let take = |name: &str, (width, height): (u32, u32), is_dark: bool| {
@@ -42,6 +43,14 @@ fn are_made(site: &Site) {
     take("api", DESK, false);
     take("api-dark", DESK, true);
     take("api-phone", PHONE, false);
+    browser.open("/admin/music/");
+    take("admin", DESK, false);
+    take("admin-dark", DESK, true);
+    take("admin-phone", (320, 640), false);
+    browser.open(&format!("/admin/music/{number}/"));
+    take("admin-song", (760, 560), false);
+    browser.open("/admin/users/");
+    take("admin-users", (760, 480), false);
     browser.open("/?start&rate=20&weights=4,6");
     watch::watches(&browser);
     take("watch", (1080, 900), false);
