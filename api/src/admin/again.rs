@@ -1,5 +1,7 @@
-//! The form again, with what was typed, when it failed through no fault of its own: the database is away, too many
-//! others are at it. Also when it is not even known who sent it, since that stands in the database, too.
+//! The form again, with what was typed, when it failed through no fault of its own.
+//!
+//! The database is away, or too many others are at it. Also when nobody can say who sent it, since that stands in the
+//! database, too.
 
 use askama::Template;
 use axum::body::Body;
