@@ -208,17 +208,20 @@ impl StreamSession {
     async fn write_task(&mut self, task: HttpTask) -> Result<bool> {
         match task {
             HttpTask::Header(header, end) => {
-                self.write_header(header, end)?;
+                let written = self.write_header(header, end);
+                written.map_err(Error::into_down)?;
                 Ok(end)
             }
             HttpTask::Body(piece, end) => {
-                self.write_piece(piece.unwrap_or_default(), end).await?;
+                let written = self.write_piece(piece.unwrap_or_default(), end).await;
+                written.map_err(Error::into_down)?;
                 Ok(end)
             }
             HttpTask::UpgradedBody(..) => {
                 Error::e_explain(ErrorType::InternalError, "nothing is upgraded over HTTP/2")
             }
             HttpTask::Trailer(_) | HttpTask::Done => Ok(true),
+            // The server has, and not the client.
             HttpTask::Failed(error) => Err(error),
         }
     }

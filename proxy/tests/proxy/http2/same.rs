@@ -90,6 +90,46 @@ async fn a_body_is_sent_again_to_another_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_breaks_off_before_its_answer_is_not_the_client_s_fault() {
+    let one = RawOrigin::start(Reply::Close("")).await;
+    let two = Origin::start("two").await;
+    let proxy = Proxy::at(&[one.address, two.address], "", "").await;
+    let mut client = Client::connect(proxy.address).await;
+    for _ in 0..10 {
+        let (answer, content) = client.get("/api/").await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), &content[..]),
+            (200, &b"two 0"[..])
+        );
+    }
+    assert!(!one.take_seen().is_empty(), "it was asked first");
+    let alone = Proxy::at(&[one.address], "", "").await;
+    let mut client = Client::connect(alone.address).await;
+    let body = Some(vec![Bytes::from_static(b"hello")]);
+    let (answer, _) = client.send(Method::POST, "/api/", body).await.unwrap();
+    assert_eq!(answer.status(), 502);
+    assert_eq!(answer.headers()["x-instance"], "proxy");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_server_is_left_by_reads_and_costs_writes_the_first_byte() {
+    let (a, b) = (Origin::start("a").await, Origin::start("b").await);
+    let limits = "timeouts = { first_byte = \"1s\" }";
+    let proxy = Proxy::with(&[&a, &b], "", limits).await;
+    let mut client = Client::connect(proxy.address).await;
+    a.freeze(true);
+    for _ in 0..6 {
+        let (answer, content) = client.get("/api/").await.unwrap();
+        assert_eq!((answer.status().as_u16(), &content[..]), (200, &b"b 0"[..]));
+    }
+    b.freeze(true);
+    let body = Some(vec![Bytes::from_static(b"hello")]);
+    let (answer, _) = client.send(Method::POST, "/api/", body).await.unwrap();
+    assert_eq!(answer.status(), 504);
+    assert_eq!(answer.headers()["x-instance"], "proxy");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_breaks_off_is_visibly_cut() {
     let half = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
     let origin = RawOrigin::start(Reply::Close(half)).await;

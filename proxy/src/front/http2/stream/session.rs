@@ -80,7 +80,7 @@ impl Session for StreamSession {
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
         let mut end = false;
         for task in tasks {
-            end |= self.write_task(task).await.map_err(Error::into_down)?;
+            end |= self.write_task(task).await?;
         }
         if end {
             self.end().await.map_err(Error::into_down)?;
