@@ -24,6 +24,82 @@ pub fn to_bytes(value: &impl Serialize) -> Vec<u8> {
     out
 }
 
+/// Writes text at the end of `out`, in quotes: what [`write`] makes of it, without a serializer in between.
+pub fn write_text(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
+    out.reserve(bytes.len() + 2);
+    out.push(b'"');
+    let mut written = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        if !MAY_BE_ESCAPED[usize::from(byte)] {
+            continue;
+        }
+        let (escape, length): (&[u8], usize) = match byte {
+            b'"' => (br#"\""#, 1),
+            b'\\' => (br"\\", 1),
+            b'\n' => (br"\n", 1),
+            b'\r' => (br"\r", 1),
+            b'\t' => (br"\t", 1),
+            0x08 => (br"\b", 1),
+            0x0c => (br"\f", 1),
+            0xe2 => match bytes.get(at + 1..at + 3) {
+                Some([0x80, 0xa8]) => (br"\u2028", 3),
+                Some([0x80, 0xa9]) => (br"\u2029", 3),
+                _ => continue,
+            },
+            control => {
+                out.extend_from_slice(&bytes[written..at]);
+                out.extend_from_slice(br"\u00");
+                out.push(HEX[usize::from(control >> 4)]);
+                out.push(HEX[usize::from(control & 15)]);
+                written = at + 1;
+                continue;
+            }
+        };
+        out.extend_from_slice(&bytes[written..at]);
+        out.extend_from_slice(escape);
+        written = at + length;
+    }
+    out.extend_from_slice(&bytes[written..]);
+    out.push(b'"');
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// The bytes with which something begins that is written otherwise: of `e2`, the two line separators.
+const MAY_BE_ESCAPED: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut control = 0;
+    while control < 0x20 {
+        table[control] = true;
+        control += 1;
+    }
+    table[b'"' as usize] = true;
+    table[b'\\' as usize] = true;
+    table[0xe2] = true;
+    table
+};
+
+/// Writes a whole number at the end of `out`.
+pub fn write_number(out: &mut Vec<u8>, number: i64) {
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    let mut rest = number.unsigned_abs();
+    loop {
+        first -= 1;
+        // The remainder is one digit.
+        digits[first] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[first..]);
+}
+
 /// Escapes the two line separators, which a script that holds JSON could not hold as they are.
 struct AsTheOriginal;
 
@@ -51,12 +127,34 @@ impl Formatter for AsTheOriginal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn text_is_written_as_the_original_writes_it() {
         let text = "歌🎵\u{2028}a\u{2029}\u{1}\u{1f}\u{7f}\"\\/\u{8}\u{c}\n\r\t<&'";
         let expected = "\"歌🎵\\u2028a\\u2029\\u0001\\u001f\u{7f}\\\"\\\\/\\b\\f\\n\\r\\t<&'\"";
         assert_eq!(String::from_utf8(to_bytes(&text)).unwrap(), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn text_alone_is_written_alike(
+            text in "([\\x00-\\x7f]|[\u{2027}-\u{202a}]|\\PC){0,20}"
+        ) {
+            let mut out = b"before".to_vec();
+            write_text(&mut out, &text);
+            prop_assert_eq!(&out[..6], b"before");
+            prop_assert_eq!(&out[6..], to_bytes(&text));
+        }
+
+        #[test]
+        fn numbers_alone_are_written_alike(number: i64) {
+            for number in [number, i64::MIN, i64::MAX, 0, number % 100] {
+                let mut out = Vec::new();
+                write_number(&mut out, number);
+                prop_assert_eq!(out, to_bytes(&number));
+            }
+        }
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub mod instance;
 pub mod json;
 pub mod logging;
 pub mod metrics;
+mod moment;
 pub mod music;
 pub mod negotiate;
 pub mod origin;

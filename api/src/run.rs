@@ -30,8 +30,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Serve(arguments) => {
             let config = ServeConfig::parse(&arguments)?;
-            logging::start(&cli.log)?;
-            serve(config, Stop::on_signals()?).await
+            let log = logging::start(&cli.log)?;
+            let served = serve(config, Stop::on_signals()?).await;
+            log.finish().await;
+            served
         }
         Command::OpenApi(arguments) => {
             let permission = config::permission(&arguments.permission)?;
@@ -39,7 +41,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Healthcheck(arguments) => Ok(healthcheck::ask(&arguments.listen.parse()?).await?),
         other => {
-            logging::start(&cli.log)?;
+            let _log = logging::start(&cli.log)?;
             on_the_database(other).await
         }
     }

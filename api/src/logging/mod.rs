@@ -1,5 +1,8 @@
 //! The log: one line per request on stdout, everything else on stderr.
 
+mod request_line;
+mod writer;
+
 use std::io::IsTerminal;
 
 use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
@@ -9,12 +12,16 @@ use tracing_subscriber::{Layer, Registry};
 
 use crate::cli::LogArguments;
 use crate::config::WrongSetting;
+use request_line::{Form, RequestLines};
+use writer::Lines;
+
+pub use writer::Log;
 
 /// The target of the line that is written for each request.
 pub const REQUEST: &str = "request";
 
 /// Starts logging for the whole process, or says which setting is wrong.
-pub fn start(arguments: &LogArguments) -> Result<(), Box<dyn std::error::Error>> {
+pub fn start(arguments: &LogArguments) -> Result<Log, Box<dyn std::error::Error>> {
     let wrong = |setting, problem: String| WrongSetting { setting, problem };
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
@@ -32,14 +39,20 @@ pub fn start(arguments: &LogArguments) -> Result<(), Box<dyn std::error::Error>>
             return Err(wrong("LOG_FORMAT (--log-format)", problem).into());
         }
     };
-    let requests = lines(requests_in_json, std::io::stdout)
+    let form = match requests_in_json {
+        true => Form::Json,
+        false => Form::Text,
+    };
+    let lines_of_requests = Lines::start()?;
+    let log = lines_of_requests.log();
+    let requests = RequestLines::new(form, lines_of_requests)
         .with_filter(filter_fn(|metadata| metadata.target() == REQUEST));
     let rest = lines(rest_in_json, std::io::stderr)
         .with_filter(filter_fn(|metadata| metadata.target() != REQUEST));
     tracing_subscriber::registry()
         .with(requests.and_then(rest).with_filter(filter))
         .try_init()?;
-    Ok(())
+    Ok(log)
 }
 
 fn lines<W>(json: bool, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
