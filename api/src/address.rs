@@ -4,7 +4,6 @@
 //! is redirected. What is no address of the API passes as it is, to be not found by the router.
 
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::LOCATION;
 use http::uri::PathAndQuery;
@@ -25,11 +24,13 @@ enum Address {
     Redirected(String),
 }
 
-/// Rewrites the request's path, or answers with a redirect.
-pub async fn resolve(mut request: Request, next: Next) -> Response {
+/// Rewrites the request's path; or returns the redirect that answers it.
+pub fn resolve(request: &mut Request) -> Option<Response> {
     match address(request.uri().path()) {
         Address::AsItIs => {}
-        Address::Redirected(path) => return redirect(request.method(), request.uri(), &path),
+        Address::Redirected(path) => {
+            return Some(redirect(request.method(), request.uri(), &path));
+        }
         Address::Rewritten(path, suffix) => {
             if let Some(uri) = with_path(request.uri(), &path) {
                 *request.uri_mut() = uri;
@@ -39,7 +40,7 @@ pub async fn resolve(mut request: Request, next: Next) -> Response {
             }
         }
     }
-    next.run(request).await
+    None
 }
 
 /// A redirect keeps the method, except for the two that the original redirects with 301.
@@ -68,7 +69,15 @@ fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
+/// Tells whether there is no other way to write a path: every slash is in its place, and nothing is a suffix.
+fn is_plain(path: &str) -> bool {
+    path.starts_with('/') && path.ends_with('/') && !path.contains('.') && !path.contains("//")
+}
+
 fn address(path: &str) -> Address {
+    if is_plain(path) {
+        return Address::AsItIs;
+    }
     let segments: Vec<_> = path
         .split('/')
         .filter(|segment| !segment.is_empty())

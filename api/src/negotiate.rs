@@ -2,6 +2,8 @@
 //!
 //! As the original does it: `q` is not looked at, the most specific range decides, and JSON comes first.
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 use http::header::ACCEPT;
 
@@ -31,54 +33,56 @@ const FORMATS: [(Format, &str, &str, &str); 2] = [
 
 /// Chooses a format. `named` comes from the address; `accept` is the header, `*/*` if there is none.
 pub fn choose(named: Option<&str>, accept: &str) -> Result<Format, NoFormat> {
-    let offered: Vec<_> = FORMATS
-        .iter()
-        .filter(|(_, name, ..)| named.is_none_or(|named| named == *name))
-        .collect();
-    if offered.is_empty() {
+    let is_offered = |name: &str| named.is_none_or(|named| named == name);
+    let offered = || FORMATS.iter().filter(|(_, name, ..)| is_offered(name));
+    if offered().next().is_none() {
         return Err(NoFormat::Unknown);
     }
-    let accepted: Vec<_> = accept.split(',').filter_map(Range::parse).collect();
+    let takes = |specific: Specific, kind: &str, subtype: &str| {
+        ranges(accept).any(|range| range.specific() == specific && range.takes(kind, subtype))
+    };
     MOST_SPECIFIC_FIRST
         .into_iter()
-        .find_map(|specific| {
-            let ranges: Vec<_> = accepted
-                .iter()
-                .filter(|range| range.specific() == specific)
-                .collect();
-            offered
-                .iter()
-                .find(|(_, _, kind, subtype)| ranges.iter().any(|range| range.takes(kind, subtype)))
-        })
+        .find_map(|specific| offered().find(|(_, _, kind, subtype)| takes(specific, kind, subtype)))
         .map(|(format, ..)| *format)
         .ok_or(NoFormat::NotAccepted)
 }
 
 /// Returns what the client takes, all such headers together; `None` if it does not say.
-pub fn accept(headers: &HeaderMap) -> Option<String> {
-    let all = headers.get_all(ACCEPT).iter();
-    let accept: Vec<_> = all.filter_map(|value| value.to_str().ok()).collect();
-    Some(accept.join(",")).filter(|accept| !accept.is_empty())
+pub fn accept(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    let mut all = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let first = all.next()?;
+    let more: Vec<_> = all.collect();
+    let accept = match more.is_empty() {
+        true => Cow::Borrowed(first),
+        false => format!("{first},{}", more.join(",")).into(),
+    };
+    Some(accept).filter(|accept| !accept.is_empty())
 }
 
 /// Tells whether a client names JSON before HTML, where HTML is for all who name neither.
 pub fn names_json(headers: &HeaderMap) -> bool {
     let accept = accept(headers).unwrap_or_default();
-    let mut ranges = accept.split(',').filter_map(Range::parse);
-    ranges.any(|range| range.specific() != Specific::Nothing && range.takes("application", "json"))
+    ranges(&accept)
+        .any(|range| range.specific() != Specific::Nothing && range.takes("application", "json"))
         && choose(None, &accept) == Ok(Format::Json)
 }
 
 /// Returns by how many spaces JSON is to be indented: `application/json; indent=4`. None at all is compact.
 pub fn indent(accept: &str) -> usize {
-    let accepted: Vec<_> = accept.split(',').filter_map(Range::parse).collect();
     let chosen = MOST_SPECIFIC_FIRST.into_iter().find_map(|specific| {
-        accepted
-            .iter()
+        ranges(accept)
             .find(|range| range.specific() == specific && range.takes("application", "json"))
     });
     let indent = chosen.and_then(|range| range.parameter("indent")?.parse::<i64>().ok());
     indent.map_or(0, |indent| indent.clamp(0, 8) as usize)
+}
+
+fn ranges(accept: &str) -> impl Iterator<Item = Range<'_>> {
+    accept.split(',').filter_map(Range::parse)
 }
 
 /// One part of an `Accept` header.

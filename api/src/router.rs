@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::health;
 use crate::instance::Instance;
 use crate::metrics::{self, Metrics};
-use crate::music::{self, DETAIL, ITEM, LIST, SINGERS};
+use crate::music::{self, DETAIL, ITEM, LIST, Reads, SINGERS};
 use crate::page::failure;
 use crate::permission::Access;
 use crate::root::{self, ROOT};
@@ -36,6 +36,7 @@ pub struct App(Arc<Parts>);
 struct Parts {
     instance: Instance,
     database: Database,
+    reads: Reads,
     access: Access,
     stop: Stop,
     passwords: Passwords,
@@ -63,6 +64,7 @@ impl App {
         let document = Document::new(access.permission);
         Self(Arc::new(Parts {
             instance,
+            reads: Reads::new(&database),
             database,
             access,
             stop,
@@ -82,6 +84,11 @@ impl App {
     #[must_use]
     pub fn database(&self) -> &Database {
         &self.0.database
+    }
+
+    /// Returns what is being read of music.
+    pub(crate) fn reads(&self) -> &Reads {
+        &self.0.reads
     }
 
     /// Returns who may do what.
@@ -117,15 +124,8 @@ impl App {
 
 /// Makes the whole API, ready to be served.
 pub fn app(app: App) -> Router {
-    let routes = routes(app.clone())
-        .layer(from_fn(metrics::note_route))
-        .layer(from_fn(share_one_budget));
-    around(routes, app.clone()).layer(from_fn_with_state(app, metrics::count))
-}
-
-/// Has what finds out who asks and what answers take from one budget of database time.
-async fn share_one_budget(request: Request, next: Next) -> Response {
-    budget::share_one(next.run(request)).await
+    let routes = routes(app.clone()).layer(from_fn(on_a_route));
+    around(routes, app, Counted::Yes)
 }
 
 /// Makes what the listener of the metrics serves; its own requests are not counted.
@@ -134,20 +134,55 @@ pub fn for_metrics(app: App) -> Router {
         .route("/metrics", get(metrics::show))
         .fallback(|| async { Error::NotFound })
         .with_state(app.clone());
-    around(routes, app)
+    around(routes, app, Counted::No)
 }
 
-/// Puts around the routes what concerns every request.
-fn around(routes: Router, app: App) -> Router {
-    // The address is made plain, and the method of a form known, before the routes are looked through: neither
-    // can be a layer of theirs.
-    let routes = from_fn_with_state(app.clone(), form::translate).layer(routes);
-    let routes = from_fn(address::resolve).layer(routes);
+/// Whether requests are counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    Yes,
+    No,
+}
+
+/// Puts around the routes what concerns every request. Few layers with much in each: every layer costs a request
+/// as much as many of the things that they do.
+fn around(routes: Router, app: App, counted: Counted) -> Router {
+    // The address is made plain, and the method of a form known, before the routes are looked through: that cannot
+    // be a layer of theirs.
+    let routes = from_fn_with_state(app.clone(), before_the_routes).layer(routes);
     Router::new()
         .fallback_service(routes)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(app.clone(), failure::for_browsers))
-        .layer(from_fn_with_state(app, stamp::stamp))
+        .layer(from_fn_with_state((app, counted), outermost))
+}
+
+/// Nothing further in can answer without passing here.
+async fn outermost(
+    State((app, counted)): State<(App, Counted)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let stamped = |request| {
+        stamp::stamp(&app, request, |request| {
+            failure::for_browsers(&app, request, |request| next.run(request))
+        })
+    };
+    match counted {
+        Counted::Yes => metrics::count(&app, request, stamped).await,
+        Counted::No => stamped(request).await,
+    }
+}
+
+async fn before_the_routes(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    match address::resolve(&mut request) {
+        Some(redirect) => redirect,
+        None => form::translate(&app, request, next).await,
+    }
+}
+
+/// Notes the route, and has what finds out who asks and what answers take from one budget of database time.
+async fn on_a_route(path: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    budget::share_one(metrics::note_route(path, request, next)).await
 }
 
 fn routes(app: App) -> Router {
@@ -267,7 +302,7 @@ pub(crate) mod tests {
             panic!("a bug, made for this test")
         }
         let routes = Router::new().route("/", get(bug));
-        let app = around(routes, app_without_database().await);
+        let app = around(routes, app_without_database().await, Counted::Yes);
         let request = Request::get("/").body(Body::empty()).unwrap();
         let response = app.oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);

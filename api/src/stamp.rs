@@ -7,8 +7,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tracing::Level;
@@ -24,12 +23,17 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const LB_DRAIN: HeaderName = HeaderName::from_static("x-lb-drain");
 
 /// Stamps the answer and logs the request; questions after its health and metrics only at level `debug`.
-pub async fn stamp(State(app): State<App>, request: Request, next: Next) -> Response {
+/// `answer` is what is further in.
+pub async fn stamp<Answering: Future<Output = Response>>(
+    app: &App,
+    request: Request,
+    answer: impl FnOnce(Request) -> Answering,
+) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let id = request_id(request.headers());
-    let mut response = next.run(request).await;
+    let mut response = answer(request).await;
     let headers = response.headers_mut();
     headers.insert(INSTANCE, app.instance().header());
     headers.insert(REQUEST_ID, id.clone());

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{FromRequest, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -52,7 +52,7 @@ pub(super) enum Content {
 }
 
 /// Makes the request of a page's form into what it stands for; all others go on as they are.
-pub async fn translate(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn translate(app: &App, request: Request, next: Next) -> Response {
     if !may_be_form(&request) {
         return next.run(request).await;
     }
@@ -68,7 +68,7 @@ pub async fn translate(State(app): State<App>, request: Request, next: Next) -> 
             let body = Body::from(sent.bytes().to_vec());
             next.run(Request::from_parts(parts, body)).await
         }
-        Some(form) => match form.into_request(&app, parts) {
+        Some(form) => match form.into_request(app, parts) {
             Ok(request) => next.run(request).await,
             Err(error) => error.into_response(),
         },

@@ -3,8 +3,7 @@
 
 use askama::Template;
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
@@ -32,22 +31,26 @@ struct FailurePage {
     signing_in_may_help: bool,
 }
 
-/// Makes a page of a failure in JSON, if a browser is to read it.
-pub async fn for_browsers(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Makes a page of a failure in JSON, if a browser is to read it. `answer` is what is further in.
+pub async fn for_browsers<Answering: Future<Output = Response>>(
+    app: &App,
+    request: Request,
+    answer: impl FnOnce(Request) -> Answering,
+) -> Response {
     let is_for_machines = matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics");
     if !is_for_a_browser(request.headers()) || is_for_machines {
-        return next.run(request).await;
+        return answer(request).await;
     }
     let (method, headers) = (request.method().clone(), request.headers().clone());
     let here = here(&request).to_owned();
-    let response = next.run(request).await;
+    let response = answer(request).await;
     if !is_bare(&response) {
         return response;
     }
     let status = response.status();
     let (head, body) = response.into_parts();
     let page = FailurePage {
-        frame: Frame::new(&app, &headers, &here, &status.to_string(), Visitor::Unknown),
+        frame: Frame::new(app, &headers, &here, &status.to_string(), Visitor::Unknown),
         status,
         problems: sentences_of(body).await,
         signing_in_may_help: status == StatusCode::FORBIDDEN,
