@@ -70,7 +70,15 @@ pub async fn options(Extension(endpoint): Extension<&'static Endpoint>) -> Respo
 
 /// Answers 200 with JSON.
 pub fn reply(value: &impl serde::Serialize) -> Response {
-    ([(CONTENT_TYPE, json::CONTENT_TYPE)], json::to_bytes(value)).into_response()
+    json_of(json::to_bytes(value))
+}
+
+/// Answers 200 with what is JSON already.
+pub fn json_of(json: impl Into<Body>) -> Response {
+    let mut response = Response::new(json.into());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, json::CONTENT_TYPE);
+    response
 }
 
 async fn refuse_method(method: Method) -> Error {

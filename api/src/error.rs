@@ -278,6 +278,7 @@ fn unknown_outcome(has_key: bool) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     #[test]
     fn only_a_fault_that_can_pass_blames_the_database() {
@@ -286,7 +287,8 @@ mod tests {
         assert_eq!(away.headers()[LB_CAUSE], "database");
         assert_eq!(away.headers()[RETRY_AFTER], "1");
 
-        let broken = Error::Database(Fault::Broken(sqlx::Error::RowNotFound)).into_response();
+        let broken =
+            Error::Database(Fault::Broken(Arc::new(sqlx::Error::RowNotFound))).into_response();
         assert_eq!(broken.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!broken.headers().contains_key(LB_CAUSE));
     }
@@ -305,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_cause_is_never_part_of_the_body() {
-        let fault = Fault::Broken(sqlx::Error::Protocol("secret detail".into()));
+        let fault = Fault::Broken(Arc::new(sqlx::Error::Protocol("secret detail".into())));
         assert_eq!(
             Error::Database(fault).body(),
             json!({ "detail": "A server error occurred." })

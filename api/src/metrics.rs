@@ -123,6 +123,11 @@ impl Metrics {
             Unit::Seconds,
             database.meters().seconds.clone(),
         );
+        registry.register(
+            "database_shared_reads",
+            "Reads that needed no query of their own, because equal ones waited at the same moment",
+            database.meters().shared.clone(),
+        );
     }
 
     /// Counts a sign-in that was refused: `wrong`, `throttled` or `busy`.
@@ -185,14 +190,18 @@ impl Drop for InFlight {
     }
 }
 
-/// Counts a request: around everything that can answer it.
-pub async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Counts a request: around everything that can answer it. `answer` is what is further in.
+pub async fn count<Answering: Future<Output = Response>>(
+    app: &App,
+    request: Request,
+    answer: impl FnOnce(Request) -> Answering,
+) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let metrics = app.metrics();
     metrics.in_flight.inc();
     let _in_flight = InFlight(metrics.in_flight.clone());
-    let response = next.run(request).await;
+    let response = answer(request).await;
     let route = response.extensions().get::<Route>();
     let pattern = route.map_or("none", |Route(path)| path.as_str());
     metrics.answered(&method, pattern, response.status(), started);

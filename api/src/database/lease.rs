@@ -1,43 +1,51 @@
 //! A connection lent to one piece of work.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, Postgres};
+use sqlx::{Connection, PgConnection};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-/// How long the pool may take to see that a returned connection still answers.
-const RETURN_LIMIT: Duration = Duration::from_millis(500);
+use super::pool::{Live, Pool};
+
+/// How long a connection may take to come to rest after a statement that failed.
+const REST_LIMIT: Duration = Duration::from_millis(500);
 
 /// A connection that is thrown away when dropped, unless it is given back first.
 ///
 /// A query that was cut short (its time was over, or the client went away) leaves its answer in the
-/// connection. The pool would wait for that answer without limit, and a place in it would be lost meanwhile.
-pub(super) struct Lease(Option<PoolConnection<Postgres>>);
+/// connection. Nobody waits for that answer: to drop the connection closes its socket at once.
+pub(super) struct Lease {
+    pool: Arc<Pool>,
+    live: Live,
+    place: OwnedSemaphorePermit,
+}
 
 impl Lease {
-    pub(super) fn new(connection: PoolConnection<Postgres>) -> Self {
-        Self(Some(connection))
+    pub(super) fn new(pool: Arc<Pool>, live: Live, place: OwnedSemaphorePermit) -> Self {
+        Self { pool, live, place }
     }
 
     pub(super) fn connection(&mut self) -> &mut PgConnection {
-        self.0
-            .as_deref_mut()
-            .expect("only give_back and drop take the connection, and both end the lease")
+        &mut self.live.raw
     }
 
-    /// Returns the connection to the pool, after work that came to its end.
-    pub(super) fn give_back(mut self) {
-        if let Some(mut connection) = self.0.take() {
-            // The pool's own way back pings without a limit; dropping this future closes the connection.
-            tokio::spawn(timeout(RETURN_LIMIT, connection.return_to_pool()));
-        }
+    /// Returns the connection to the pool, after work whose answers were all read to their end.
+    pub(super) fn give_back(self) {
+        let Self { pool, live, place } = self;
+        // Before the place becomes free, or who waits for it would make another connection.
+        pool.keep(live);
+        drop(place);
     }
-}
 
-impl Drop for Lease {
-    fn drop(&mut self) {
-        // Detached, it no longer counts in the pool, and its socket closes here.
-        drop(self.0.take().map(PoolConnection::detach));
+    /// Returns the connection to the pool once the server has said all that it had to say of a statement that
+    /// failed. No request waits for that.
+    pub(super) fn give_back_at_rest(mut self) {
+        tokio::spawn(async move {
+            if let Ok(Ok(())) = timeout(REST_LIMIT, self.live.raw.ping()).await {
+                self.give_back();
+            }
+        });
     }
 }

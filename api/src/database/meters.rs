@@ -1,5 +1,6 @@
 //! What is measured of the database work of this instance. Clones share the values.
 
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
@@ -15,6 +16,8 @@ pub struct Meters {
     pub waiting: Gauge,
     /// How long a piece of work took, the wait for a connection included, in seconds.
     pub seconds: Histogram,
+    /// How many reads needed no query of their own, because equal ones waited at the same moment.
+    pub shared: Counter,
 }
 
 impl Default for Meters {
@@ -22,6 +25,7 @@ impl Default for Meters {
         Self {
             waiting: Gauge::default(),
             seconds: Histogram::new(BUCKETS),
+            shared: Counter::default(),
         }
     }
 }

@@ -4,29 +4,32 @@
 //! connection that did not come to a clean end is thrown away, never waited for.
 
 pub mod budget;
+mod doubt;
 mod fault;
 mod lease;
 mod meters;
 mod pool;
 mod purge;
+mod shared;
 mod start;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use sqlx::{PgConnection, PgPool};
-use tokio::sync::Semaphore;
+use sqlx::PgConnection;
+use tokio::sync::oneshot::Receiver;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::DatabaseConfig;
 use crate::instance::Instance;
 use budget::Budget;
-use lease::Lease;
-use pool::Doubt;
+use pool::Pool;
 
 pub use fault::Fault;
 pub use meters::Meters;
 pub use purge::{keep_purged, purge};
+pub use shared::{Read, Shared};
 pub use start::{NotReady, latest_migration, prepare, prepared};
 
 /// How many requests may wait for a connection, for each connection of the pool; more are refused at once.
@@ -35,9 +38,8 @@ const WAITING_PER_CONNECTION: usize = 32;
 /// A handle to the database. Clones share one pool.
 #[derive(Clone)]
 pub struct Database {
-    pool: PgPool,
+    pool: Arc<Pool>,
     places: Arc<Semaphore>,
-    doubt: Doubt,
     meters: Meters,
 }
 
@@ -52,10 +54,8 @@ impl Database {
     #[must_use]
     pub fn open(config: &DatabaseConfig, instance: &Instance) -> Self {
         let connections = config.connections as usize;
-        let doubt = Doubt::default();
         Self {
-            pool: pool::open(config, instance, doubt.clone()),
-            doubt,
+            pool: Pool::new(config, instance),
             places: Arc::new(Semaphore::new(connections * (1 + WAITING_PER_CONNECTION))),
             meters: Meters::default(),
         }
@@ -70,8 +70,9 @@ impl Database {
     /// Returns how many connections are in use, and how many are not.
     #[must_use]
     pub fn connections(&self) -> (i64, i64) {
-        let idle = i64::try_from(self.pool.num_idle()).unwrap_or(i64::MAX);
-        ((i64::from(self.pool.size()) - idle).max(0), idle)
+        let (in_use, idle) = self.pool.counts();
+        let number = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        (number(in_use), number(idle))
     }
 
     /// Begins a piece of the database work of the request that is being answered.
@@ -95,47 +96,73 @@ impl Database {
 
 impl Work<'_> {
     /// Lends a connection to `task` and waits for it, no longer than what is left of the budget.
+    ///
+    /// A task that succeeds has read every answer to its end, and leaves no transaction open.
     pub async fn run<T, Task>(&mut self, task: Task) -> Result<T, Fault>
+    where
+        Task: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>>,
+    {
+        let _place = self.database.place()?;
+        self.run_placed(task).await
+    }
+
+    /// Does the same on behalf of those who have their places already.
+    async fn run_placed<T, Task>(&mut self, task: Task) -> Result<T, Fault>
     where
         Task: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>>,
     {
         let started = Instant::now();
         let deadline = started + self.budget.left();
         let result = self.database.run_until(deadline, task).await;
-        let seconds = started.elapsed().as_secs_f64();
-        self.database.meters.seconds.observe(seconds);
-        self.budget.spend(started.elapsed());
+        let elapsed = started.elapsed();
+        self.database.meters.seconds.observe(elapsed.as_secs_f64());
+        self.budget.spend(elapsed);
         result
+    }
+
+    /// Waits for an answer that somebody else asks for, no longer than what is left of the budget.
+    async fn wait_for<T>(&mut self, answer: Receiver<Result<T, Fault>>) -> Result<T, Fault> {
+        let started = Instant::now();
+        let answer = timeout_at(started + self.budget.left(), answer).await;
+        self.budget.spend(started.elapsed());
+        match answer {
+            Ok(Ok(answer)) => answer,
+            // It takes too long, or whoever asked broke off.
+            Err(_) | Ok(Err(_)) => Err(Fault::Unanswered),
+        }
     }
 }
 
 impl Database {
+    /// Takes one of the places for requests that use or await a connection.
+    fn place(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        self.places.try_acquire().map_err(|_| Fault::Full)
+    }
+
     async fn run_until<T, Task>(&self, deadline: Instant, task: Task) -> Result<T, Fault>
     where
         Task: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>>,
     {
-        let _place = self.places.try_acquire().map_err(|_| Fault::Full)?;
         let waiting = self.meters.wait();
-        let acquired = timeout_at(deadline, self.pool.acquire()).await;
+        let lent = timeout_at(deadline, self.pool.lend()).await;
         drop(waiting);
-        let mut lease = Lease::new(
-            acquired
-                .map_err(|_| Fault::TimedOut)?
-                .map_err(Fault::connecting)?,
-        );
+        let mut lease = lent
+            .map_err(|_| Fault::TimedOut)?
+            .map_err(Fault::connecting)?;
         let done = timeout_at(deadline, task(lease.connection())).await;
         let result = done
             .map_err(|_| Fault::Unanswered)?
             .map_err(Fault::querying);
-        if result.as_ref().err().is_some_and(Fault::casts_doubt) {
-            self.doubt.raise(std::time::Instant::now());
-        }
-        if result
-            .as_ref()
-            .err()
-            .is_none_or(Fault::spares_the_connection)
-        {
-            lease.give_back();
+        match &result {
+            Ok(_) => lease.give_back(),
+            Err(fault) => {
+                if fault.casts_doubt() {
+                    self.pool.raise_doubt();
+                }
+                if fault.spares_the_connection() {
+                    lease.give_back_at_rest();
+                }
+            }
         }
         result
     }

@@ -1,12 +1,13 @@
 //! A music together with the state that it is in.
 
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::header::ETAG;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use time::OffsetDateTime;
 
 use super::row::Music;
-use crate::endpoint::reply;
+use crate::endpoint::json_of;
 use crate::terms::Tag;
 
 /// A row and the version that Postgres gives it, as `music_version` names it.
@@ -37,23 +38,48 @@ impl Current {
         }
     }
 
-    /// Shows the music with its tag, or says that the client has it already.
-    pub(super) fn show(self, headers: &HeaderMap) -> Response {
+    /// Makes of it what a client gets to read.
+    pub(super) fn rendered(self) -> Rendered {
         let tag = self.tag();
-        if tag.is_known(headers) {
-            return (StatusCode::NOT_MODIFIED, [(ETAG, tag.header())]).into_response();
+        let mut json = Vec::with_capacity(256 + self.song.len() + self.singer.len());
+        self.into_music().write(&mut json);
+        Rendered {
+            header: tag.header(),
+            tag,
+            json: json.into(),
         }
-        ([(ETAG, tag.header())], reply(&self.into_music())).into_response()
     }
 
     /// Answers a write. With a tag, unless it was a PUT: there a tag would say that the row is what was sent,
     /// byte for byte (RFC 9110, 9.3.4).
     pub(super) fn written(self, status: StatusCode, tagged: bool) -> Response {
-        let tag = tagged.then(|| [(ETAG, self.tag().header())]);
-        let body = reply(&self.into_music());
-        match tag {
-            Some(tag) => (status, tag, body).into_response(),
-            None => (status, body).into_response(),
+        let Rendered { header, json, .. } = self.rendered();
+        let mut response = json_of(json);
+        *response.status_mut() = status;
+        if tagged {
+            response.headers_mut().insert(ETAG, header);
         }
+        response
+    }
+}
+
+/// A music as a client reads it, with the tag of its state.
+#[derive(Debug)]
+pub(super) struct Rendered {
+    tag: Tag,
+    header: HeaderValue,
+    json: Bytes,
+}
+
+impl Rendered {
+    /// Shows the music with its tag, or says that the client has it already.
+    pub(super) fn show(&self, headers: &HeaderMap) -> Response {
+        let mut response = if self.tag.is_known(headers) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            json_of(self.json.clone())
+        };
+        response.headers_mut().insert(ETAG, self.header.clone());
+        response
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Shown {
 
 /// Returns the page that a query such as `search=x&ordering=song&limit=50&cursor=` asks for.
 pub(crate) async fn page(app: &App, query: &str) -> Result<Leaf, Error> {
-    leaf::read(app.database().clone(), Asked::parse(query)?).await
+    leaf::read(app.reads().list().clone(), Asked::parse(query)?).await
 }
 
 /// Returns one music.

@@ -15,7 +15,7 @@ use super::order::{Order, Write};
 use super::{metadata, store};
 use crate::auth::Caller;
 use crate::browse::FirstRows;
-use crate::endpoint::{Endpoint, reply};
+use crate::endpoint::{Endpoint, json_of, reply};
 use crate::error::Error;
 use crate::negotiate::Format;
 use crate::root;
@@ -42,7 +42,7 @@ pub async fn list(
     let mut asked = Asked::parse(query)?;
     let is_cut = format == Format::Html && asked.cut();
     let links = Links::new(root::music_address(&app, &request)?, query);
-    let mut response = respond(app.database().clone(), asked, &links).await?;
+    let mut response = respond(app.reads().list().clone(), asked, &links).await?;
     if is_cut {
         response.extensions_mut().insert(FirstRows);
     }
@@ -69,11 +69,7 @@ pub async fn read(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let id = id?;
-    let music = app
-        .database()
-        .work()
-        .run(move |connection| Box::pin(store::find(connection, id)))
-        .await?;
+    let music = app.reads().one(id).await?;
     music
         .map(|music| music.show(&headers))
         .ok_or(Error::NoMusic)
@@ -153,12 +149,8 @@ pub async fn delete(State(app): State<App>, terms: Terms, Id(id): Id) -> Result<
     responses((status = 200, description = "Song and singer.", body = store::Detail)))]
 pub async fn detail(State(app): State<App>, Id(id): Id) -> Result<Response, Error> {
     let id = id?;
-    let detail = app
-        .database()
-        .work()
-        .run(move |connection| Box::pin(store::detail(connection, id)))
-        .await?;
-    detail.map(|detail| reply(&detail)).ok_or(Error::NoMusic)
+    let detail = app.reads().detail(id).await?;
+    detail.map(json_of).ok_or(Error::NoMusic)
 }
 
 /// `GET /api/music/all_singer/`: everyone who sings, each once; in a page for people, the first of them.
@@ -169,11 +161,10 @@ pub async fn singers(
     State(app): State<App>,
     Extension(format): Extension<Format>,
 ) -> Result<Response, Error> {
-    let mut work = app.database().work();
     if format == Format::Json {
-        let all = work.run(|connection| Box::pin(store::singers(connection)));
-        return Ok(reply(&all.await?));
+        return Ok(json_of(app.reads().singers().await?));
     }
+    let mut work = app.database().work();
     // One more tells whether there are more.
     let first = work.run(|connection| {
         Box::pin(store::first_singers(

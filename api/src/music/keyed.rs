@@ -48,7 +48,7 @@ async fn insert(
         r#"with locked as materialized (
                select pg_advisory_xact_lock(hashtextextended($2 || ' ' || $3 || ' ' || $4, $1))
            ), begun as materialized (
-               select nextval(pg_get_serial_sequence('music', 'id')) as id, clock_timestamp() as at
+               select nextval('music_id_seq') as id, clock_timestamp() as at
                from locked where clock_timestamp() < $7
            ), won as (
                insert into write_keys as known (owner, method, path, key, digest, status, answer, expires)

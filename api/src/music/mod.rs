@@ -15,6 +15,7 @@ mod list;
 mod metadata;
 mod number;
 mod order;
+mod reads;
 mod row;
 mod store;
 mod verdict;
@@ -25,4 +26,5 @@ pub use handler::{
 pub(crate) use id::Id;
 pub(crate) use list::Leaf;
 pub use metadata::{DETAIL, ITEM, LIST, SINGERS};
+pub(crate) use reads::Reads;
 pub use row::Music;

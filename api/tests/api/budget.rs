@@ -13,7 +13,7 @@ use crate::support::{Answer, Api, Setup, add_admin, request};
 const RIGHT: (&str, &str) = ("authorization", "Basic YWRtaW46cGFzc3dvcmQxMjM=");
 
 /// What an answer of the slow database takes more.
-const SLOW: Duration = Duration::from_millis(550);
+const SLOW: Duration = Duration::from_millis(800);
 
 async fn start(relay: &Relay) -> Api {
     let setup = Setup {
@@ -41,8 +41,7 @@ async fn to_sign_in_and_to_read_share_one_budget(_: PgPoolOptions, database: PgC
     let path = format!("/api/music/{}/", made.json()["id"]);
     // The connection is made, the statements are known, the password was right.
     assert_eq!(get(&api, &path).await.status, StatusCode::OK);
-    // A query takes so long, and so does the ping with which the pool takes a connection back: each of the two
-    // pieces of work keeps within the budget, both together do not.
+    // Each of the two pieces of work keeps within the budget, both together do not.
     relay.slow_down(SLOW);
     let answer = get(&api, &path).await;
     assert_eq!(
@@ -83,8 +82,8 @@ async fn a_search_through_a_long_table_ends(pool: PgPoolOptions, database: PgCon
             .status,
         StatusCode::OK
     );
-    // Sixteen windows, each with the ping after it, take more than a search may.
-    relay.slow_down(SLOW / 2);
+    // Twelve windows, up to the row that fits, take more than a search may.
+    relay.slow_down(Duration::from_millis(500));
     let (counted, page) = tokio::join!(
         get(&counting, "/api/music/?search=SONG+59999&limit=5"),
         get(&paging, "/api/music/?search=59999&cursor=&limit=5")

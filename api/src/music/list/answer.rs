@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::response::{IntoResponse, Response};
-use futures_util::stream::{self, Stream, StreamExt};
-use http::header::CONTENT_TYPE;
+use axum::response::Response;
+use bytes::Buf;
+use futures_util::stream;
 use serde::Serialize;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
@@ -15,10 +16,11 @@ use super::asked::{Asked, Filter, Paging};
 use super::cursor::Cursor;
 use super::links::Links;
 use super::position::Position;
-use super::store;
+use super::reads::ListReads;
+use super::store::{self, Count};
 use super::walk::{FIRST_LOOK, Stage, Walk};
-use crate::database::{Database, Fault};
-use crate::endpoint::reply;
+use crate::database::Fault;
+use crate::endpoint::{json_of, reply};
 use crate::error::Error;
 use crate::json;
 use crate::music::Music;
@@ -27,14 +29,17 @@ use crate::music::store::PAGE_BYTES;
 /// How long a search may go through the table to count what it finds, or to fill a page.
 pub(super) const SEARCH_LIMIT: Duration = Duration::from_secs(5);
 
+/// A long list is sent in pieces of no more than this.
+const PIECE: usize = 64 * 1024;
+
 /// Answers what was asked.
 pub(crate) async fn respond(
-    database: Database,
+    reads: ListReads,
     asked: Asked,
     links: &Links,
 ) -> Result<Response, Error> {
     let walk = Walk {
-        database,
+        reads,
         filter: asked.filter,
         ordering: asked.ordering,
         stage: Stage::Begin,
@@ -56,7 +61,7 @@ async fn numbered(
     offset: i64,
     links: &Links,
 ) -> Result<Response, Error> {
-    let count = count(&walk.database, &walk.filter).await?;
+    let count = count(&walk.reads, &walk.filter).await?;
     let page = |offset: i64| {
         let offset = (offset > 0).then(|| offset.to_string());
         links.with(&[("limit", Some(limit.to_string())), ("offset", offset)])
@@ -98,15 +103,10 @@ pub(crate) struct Numbered {
 }
 
 /// Counts exactly. A search is counted in short statements, one stretch of the table after the other.
-async fn count(database: &Database, filter: &Filter) -> Result<i64, Error> {
+async fn count(reads: &ListReads, filter: &Filter) -> Result<i64, Error> {
     if filter.words.is_empty() {
         let singer = filter.singer.clone();
-        let mut work = database.work();
-        let counted = work.run(move |connection| match singer {
-            Some(singer) => Box::pin(store::count_singer(connection, singer)),
-            None => Box::pin(store::count_all(connection)),
-        });
-        return Ok(counted.await?);
+        return Ok(reads.count(Count { singer }).await?);
     }
     let end = Instant::now() + SEARCH_LIMIT;
     let (mut count, mut after) = (0, Some(i64::MIN));
@@ -116,7 +116,7 @@ async fn count(database: &Database, filter: &Filter) -> Result<i64, Error> {
             return Err(Error::SearchTooLong);
         }
         let filter = Arc::clone(&filter);
-        let mut work = database.work_apart();
+        let mut work = reads.database().work_apart();
         let stretch = work.run(move |connection| {
             Box::pin(async move { store::count_stretch(connection, &filter, id).await })
         });
@@ -212,49 +212,74 @@ fn bytes(rows: &[Music]) -> usize {
 
 /// Writes the rows of a walk between `start` and `end`. What fits into one window has a length; more is streamed.
 async fn write(mut start: Vec<u8>, mut walk: Walk, end: &'static [u8]) -> Result<Response, Error> {
-    let rows = walk.next().await?;
-    let is_empty = rows.is_empty();
-    push(&mut start, &rows, true);
-    let body = if walk.is_at_end() {
+    let rows = walk.next_json().await?;
+    start.reserve(rows.len() + end.len());
+    // There is no comma before the first row.
+    start.extend_from_slice(rows.get(1..).unwrap_or_default());
+    if walk.is_at_end() {
         start.extend_from_slice(end);
-        Body::from(start)
-    } else {
-        let start = stream::iter([Ok(Bytes::from(start))]);
-        Body::from_stream(start.chain(rest(walk, is_empty, end)))
+        return Ok(json_of(start));
+    }
+    let rest = Rest {
+        is_empty: rows.is_empty(),
+        pieces: Bytes::from(start),
+        walk: Some(walk),
+        ahead: None,
+        end,
     };
-    Ok(([(CONTENT_TYPE, json::CONTENT_TYPE)], body).into_response())
+    let rest = stream::try_unfold(rest, Rest::next);
+    Ok(json_of(Body::from_stream(rest)))
 }
 
-/// Streams what is left of a walk. A failure ends the answer in the middle, which a client can tell.
-fn rest(
-    walk: Walk,
+/// What is still to be sent of a list.
+struct Rest {
+    /// Nothing was sent but the start.
     is_empty: bool,
+    /// These bytes, in pieces.
+    pieces: Bytes,
+    /// A walk that goes on once the first piece is asked for: nobody asks in answer to HEAD.
+    walk: Option<Walk>,
+    /// The next window. It is read while the one before it is sent.
+    ahead: Option<Ahead>,
     end: &'static [u8],
-) -> impl Stream<Item = Result<Bytes, Fault>> + Send {
-    stream::try_unfold(Some((walk, is_empty)), move |state| async move {
-        let Some((mut walk, mut is_empty)) = state else {
-            return Ok(None);
-        };
-        let rows = walk.next().await.inspect_err(|fault| {
-            tracing::warn!(cause = %fault, "a list was cut short");
-        })?;
-        let mut chunk = Vec::with_capacity(rows.len() * 192);
-        push(&mut chunk, &rows, is_empty);
-        is_empty &= rows.is_empty();
-        if walk.is_at_end() {
-            chunk.extend_from_slice(end);
-            return Ok(Some((chunk.into(), None)));
-        }
-        Ok(Some((chunk.into(), Some((walk, is_empty)))))
-    })
 }
 
-/// Writes rows with commas between them, and one before them if they are not the first.
-fn push(out: &mut Vec<u8>, rows: &[Music], are_first: bool) {
-    for (at, music) in rows.iter().enumerate() {
-        if at > 0 || !are_first {
-            out.push(b',');
+/// The rows of a window, and the walk that goes on from there. When nobody waits for it any more it comes to its
+/// end by itself, and so gives its connection back.
+type Ahead = JoinHandle<Result<(Bytes, Walk), Fault>>;
+
+fn ahead(mut walk: Walk) -> Ahead {
+    tokio::spawn(async move { Ok((walk.next_json().await?, walk)) })
+}
+
+impl Rest {
+    /// Returns the next piece. A failure ends the answer in the middle, which a client can tell.
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, Fault> {
+        if let Some(walk) = self.walk.take() {
+            self.ahead = Some(ahead(walk));
         }
-        json::write(out, music);
+        while self.pieces.is_empty() {
+            let Some(window) = self.ahead.take() else {
+                return Ok(None);
+            };
+            // It fails to be joined only when the process ends.
+            let window = window.await.unwrap_or(Err(Fault::Unanswered));
+            let (rows, walk) = window.inspect_err(|fault| {
+                tracing::warn!(cause = %fault, "a list was cut short");
+            })?;
+            self.pieces = rows;
+            if self.is_empty && !self.pieces.is_empty() {
+                // There is no comma before the first row.
+                self.pieces.advance(1);
+                self.is_empty = false;
+            }
+            if walk.is_at_end() {
+                self.pieces = [&self.pieces, self.end].concat().into();
+            } else {
+                self.ahead = Some(ahead(walk));
+            }
+        }
+        let piece = self.pieces.split_to(self.pieces.len().min(PIECE));
+        Ok(Some((piece, self)))
     }
 }

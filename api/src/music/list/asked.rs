@@ -26,7 +26,7 @@ pub(crate) struct Asked {
 }
 
 /// Which rows are wanted; without anything, all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Filter {
     /// Who sings, as it is written.
     pub(super) singer: Option<String>,

@@ -8,8 +8,8 @@ use super::answer::SEARCH_LIMIT;
 use super::asked::{Asked, Paging, ROWS_BY_CURSOR};
 use super::cursor::Cursor;
 use super::position::Position;
+use super::reads::ListReads;
 use super::walk::{FIRST_LOOK, Stage, Walk};
-use crate::database::Database;
 use crate::error::Error;
 use crate::music::Music;
 
@@ -27,7 +27,7 @@ pub(crate) struct Leaf {
 }
 
 /// Reads the page that is asked for by a cursor; without one, the first.
-pub(in crate::music) async fn read(database: Database, asked: Asked) -> Result<Leaf, Error> {
+pub(in crate::music) async fn read(reads: ListReads, asked: Asked) -> Result<Leaf, Error> {
     let (limit, from) = match asked.paging {
         Paging::Cursor { limit, from } => (limit, from),
         Paging::Numbered { limit, .. } => (limit, None),
@@ -36,7 +36,7 @@ pub(in crate::music) async fn read(database: Database, asked: Asked) -> Result<L
     let (ordering, is_first) = (asked.ordering, from.is_none());
     let is_backwards = from.as_ref().is_some_and(|cursor| cursor.backwards);
     let mut walk = Walk {
-        database,
+        reads,
         filter: asked.filter,
         ordering: if is_backwards {
             ordering.reversed()

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A field that a list can be ordered by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Field {
     Id,
     Song,
@@ -21,14 +21,14 @@ const FIELDS: [(Field, &str); 5] = [
 ];
 
 /// One field of an order, and its direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Term {
     pub(super) field: Field,
     pub(super) descending: bool,
 }
 
 /// An order in which no two rows are equal: its last term is the id, and no field is in it twice.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Ordering(Vec<Term>);
 
 impl Ordering {

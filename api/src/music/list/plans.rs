@@ -28,7 +28,7 @@ async fn filled(pool: PgPoolOptions, database: PgConnectOptions) -> PgPool {
     pool
 }
 
-async fn plan(connection: &mut PgConnection, window: &Window<'_>) -> String {
+async fn plan(connection: &mut PgConnection, window: &Window) -> String {
     let mut explain = QueryBuilder::new("explain (costs off) ");
     push_window(&mut explain, window);
     let lines: Vec<(String,)> = explain
@@ -64,11 +64,11 @@ async fn a_page_is_read_from_an_index(pool: PgPoolOptions, database: PgConnectOp
             filter, ordering, ..
         } = Asked::parse(query).unwrap();
         let after = Position::of(&music, &ordering);
-        for (after, skip) in [(None, 0), (None, 100), (Some(&after), 0)] {
+        for (after, skip) in [(None, 0), (None, 100), (Some(after), 0)] {
             let window = Window {
-                filter: &filter,
-                ordering: &ordering,
-                after,
+                filter: filter.clone(),
+                ordering: ordering.clone(),
+                after: after.clone(),
                 skip,
                 take: 50,
                 look: SEARCHED_ROWS,

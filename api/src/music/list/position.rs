@@ -10,7 +10,7 @@ use crate::music::Music;
 const CHARACTERS: usize = 200;
 
 /// What a row is ordered by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     Number(i64),
     Text(String),
@@ -18,7 +18,7 @@ pub(super) enum Key {
 }
 
 /// The keys of a row, one for each term of an ordering.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Position(Vec<Key>);
 
 impl Position {
@@ -38,6 +38,11 @@ impl Position {
                 .map(|term| key(term.field))
                 .collect(),
         )
+    }
+
+    /// Returns where the row of this id stands, in the order that a list has by itself.
+    pub(super) fn by_id(id: i64) -> Self {
+        Self(vec![Key::Number(id)])
     }
 
     /// Returns the keys, in the order of the terms.

@@ -4,6 +4,10 @@
 //! client sent is only ever bound. Two counts and the plain list (in the store of music) are checked when the program
 //! is compiled, all others by tests that run them.
 
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, Result};
 use time::OffsetDateTime;
 
@@ -11,6 +15,7 @@ use super::asked::Filter;
 use super::ordering::{Field, Ordering};
 use super::position::{Key, Position};
 use super::search;
+use crate::database::Read;
 use crate::music::Music;
 use crate::music::store::PAGE_BYTES;
 
@@ -18,12 +23,12 @@ use crate::music::store::PAGE_BYTES;
 pub(super) const SEARCHED_ROWS: i64 = 5000;
 
 /// A stretch of the list: some rows that are looked at, and of them those that are wanted.
-#[derive(Debug)]
-pub(super) struct Window<'walk> {
-    pub(super) filter: &'walk Filter,
-    pub(super) ordering: &'walk Ordering,
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Window {
+    pub(super) filter: Filter,
+    pub(super) ordering: Ordering,
     /// It begins after this row.
-    pub(super) after: Option<&'walk Position>,
+    pub(super) after: Option<Position>,
     /// So many of the rows that fit are left out first.
     pub(super) skip: i64,
     /// No more than this many rows are returned.
@@ -33,7 +38,7 @@ pub(super) struct Window<'walk> {
 }
 
 /// What was found in a window.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Found {
     /// The rows that are wanted.
     pub(super) rows: Vec<Music>,
@@ -41,6 +46,48 @@ pub(super) struct Found {
     pub(super) next: Option<Position>,
     /// How many rows fitted, those left out included.
     pub(super) fitted: i64,
+    json: OnceLock<Bytes>,
+}
+
+impl Found {
+    /// Returns the rows as JSON, each with a comma before it; made once for all who share them.
+    pub(super) fn json(&self) -> Bytes {
+        let written = || {
+            let mut out = Vec::with_capacity(self.rows.len() * 224);
+            for music in &self.rows {
+                out.push(b',');
+                music.write(&mut out);
+            }
+            out.into()
+        };
+        self.json.get_or_init(written).clone()
+    }
+}
+
+impl Read for Window {
+    type Answer = Arc<Found>;
+
+    fn query(self, connection: &mut PgConnection) -> BoxFuture<'_, Result<Arc<Found>>> {
+        Box::pin(async move { Ok(Arc::new(read(connection, &self).await?)) })
+    }
+}
+
+/// How many rows a list without a search has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Count {
+    /// Only those of this singer.
+    pub(super) singer: Option<String>,
+}
+
+impl Read for Count {
+    type Answer = i64;
+
+    fn query(self, connection: &mut PgConnection) -> BoxFuture<'_, Result<i64>> {
+        match self.singer {
+            Some(singer) => Box::pin(count_singer(connection, singer)),
+            None => Box::pin(count_all(connection)),
+        }
+    }
 }
 
 #[derive(FromRow)]
@@ -60,7 +107,7 @@ struct Row {
 }
 
 /// Reads a window. The last row that was looked at comes with it, wanted or not: there the next one begins.
-pub(super) async fn read(connection: &mut PgConnection, window: &Window<'_>) -> Result<Found> {
+pub(super) async fn read(connection: &mut PgConnection, window: &Window) -> Result<Found> {
     let mut statement = QueryBuilder::new("");
     push_window(&mut statement, window);
     let rows: Vec<Row> = statement.build_query_as().fetch_all(connection).await?;
@@ -68,6 +115,7 @@ pub(super) async fn read(connection: &mut PgConnection, window: &Window<'_>) -> 
         rows: Vec::with_capacity(rows.len()),
         next: None,
         fitted: 0,
+        json: OnceLock::new(),
     };
     for row in rows {
         let (is_wanted, is_end) = (row.is_wanted, row.is_last && row.seen < window.looked_at());
@@ -80,7 +128,7 @@ pub(super) async fn read(connection: &mut PgConnection, window: &Window<'_>) -> 
             created: row.created,
             days_since_created: row.days_since_created,
         };
-        found.next = (!is_end).then(|| Position::of(&music, window.ordering));
+        found.next = (!is_end).then(|| Position::of(&music, &window.ordering));
         if is_wanted {
             found.rows.push(music);
         }
@@ -128,7 +176,7 @@ pub(super) async fn count_stretch(
     Ok((fitted, last.filter(|_| seen >= SEARCHED_ROWS)))
 }
 
-impl Window<'_> {
+impl Window {
     /// Returns how many rows are looked at: without a search every one of them fits.
     fn looked_at(&self) -> i64 {
         if self.filter.words.is_empty() {
@@ -152,7 +200,7 @@ impl Window<'_> {
 /// From the inside out: the rows that are looked at, in order; their numbers; which of them are wanted; how much
 /// text they hold. The sum of it ends the window before rows of megabytes fill the memory, but the first row that
 /// is wanted is always there.
-pub(super) fn push_window(statement: &mut QueryBuilder<Postgres>, window: &Window<'_>) {
+pub(super) fn push_window(statement: &mut QueryBuilder<Postgres>, window: &Window) {
     let (skip, offset) = window.skips();
     statement.push(
         "select id, song, singer, last_modify_date, created, \
@@ -170,21 +218,21 @@ pub(super) fn push_window(statement: &mut QueryBuilder<Postgres>, window: &Windo
                       over (rank rows between unbounded preceding and 1 preceding) as fitted_before \
          from (select id, song, singer, last_modify_date, created, ",
     );
-    push_keys(statement, window.ordering);
+    push_keys(statement, &window.ordering);
     push_fits(statement, &window.filter.words);
     statement.push(" as fits from music where true");
     push_singer(statement, window.filter.singer.as_deref());
-    if let Some(after) = window.after {
-        push_after(statement, window.ordering, after);
+    if let Some(after) = &window.after {
+        push_after(statement, &window.ordering, after);
     }
     statement.push(" order by ");
-    push_order(statement, window.ordering, key);
+    push_order(statement, &window.ordering, key);
     statement.push(" limit ").push_bind(window.looked_at());
     if offset > 0 {
         statement.push(" offset ").push_bind(offset);
     }
     statement.push(") as looked_at window rank as (order by ");
-    push_order(statement, window.ordering, name);
+    push_order(statement, &window.ordering, name);
     statement.push(")) as numbered) as marked) as sized where bytes_before <= ");
     statement.push_bind(PAGE_BYTES);
     statement.push(" and fitted_before < ");

@@ -3,20 +3,26 @@
 //! Each window is a short statement of its own and the connection goes back in between: a long list is not a
 //! snapshot, but no slow reader holds a connection or a transaction.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+
 use super::asked::Filter;
 use super::ordering::Ordering;
+use super::plain::Plain;
 use super::position::{Key, Position};
-use super::store::{self, SEARCHED_ROWS, Window};
-use crate::database::{Database, Fault};
+use super::reads::ListReads;
+use super::store::{Found, SEARCHED_ROWS, Window};
+use crate::database::{Fault, Read};
 use crate::music::Music;
-use crate::music::store::{PAGE_BYTES, PAGE_ROWS};
+use crate::music::store::{PAGE_BYTES, PAGE_ROWS, page};
 
 /// How many rows the first window of a search looks at. Of what many rows have, a page is soon full.
 pub(super) const FIRST_LOOK: i64 = 250;
 
 /// A walk that is under way.
 pub(super) struct Walk {
-    pub(super) database: Database,
+    pub(super) reads: ListReads,
     pub(super) filter: Filter,
     pub(super) ordering: Ordering,
     pub(super) stage: Stage,
@@ -57,22 +63,62 @@ impl Walk {
 
     /// Returns the rows of the next window. There may be none in it although there are more to come.
     pub(super) async fn next(&mut self) -> Result<Vec<Music>, Fault> {
+        let Some((after, take)) = self.begin() else {
+            return Ok(Vec::new());
+        };
+        if !self.is_plain() {
+            let found = Arc::unwrap_or_clone(self.window(after, take).await?);
+            self.went_on(found.rows.len() as i64, found.next);
+            return Ok(found.rows);
+        }
+        let after = id_of(after.as_ref());
+        let mut work = self.reads.database().work();
+        let page = work.run(move |connection| Box::pin(page(connection, after, take)));
+        let rows = page.await?;
+        let text = |music: &Music| music.song.len() + music.singer.len();
+        let bytes: usize = rows.iter().map(text).sum();
+        let is_full = rows.len() as i64 >= take || bytes as i64 > PAGE_BYTES;
+        let last = rows.last().filter(|_| is_full);
+        let next = last.map(|music| Position::of(music, &self.ordering));
+        self.went_on(rows.len() as i64, next);
+        Ok(rows)
+    }
+
+    /// Returns the rows of the next window as JSON, each with a comma before it; maybe none, as above.
+    pub(super) async fn next_json(&mut self) -> Result<Bytes, Fault> {
+        let Some((after, take)) = self.begin() else {
+            return Ok(Bytes::new());
+        };
+        if !self.is_plain() {
+            let found = self.window(after, take).await?;
+            self.went_on(found.rows.len() as i64, found.next.clone());
+            return Ok(found.json());
+        }
+        let after = id_of(after.as_ref());
+        let rows = self.reads.page(Plain { after, take }).await?;
+        let next = rows.is_full(take).then(|| Position::by_id(rows.last));
+        self.went_on(rows.count, next);
+        Ok(rows.json)
+    }
+
+    /// Returns where the next window begins and how many rows it may have; `None` at the end. Until it was read,
+    /// the walk is at its end: a failure ends it.
+    fn begin(&mut self) -> Option<(Option<Position>, i64)> {
         let after = match std::mem::replace(&mut self.stage, Stage::End) {
             Stage::Begin => None,
             Stage::After(position) => Some(position),
-            Stage::End => return Ok(Vec::new()),
+            Stage::End => return None,
         };
         let take = (PAGE_ROWS as i64).min(self.wanted.unwrap_or(i64::MAX));
-        let (rows, next) = if self.is_plain() {
-            self.plain(after, take).await?
-        } else {
-            self.window(after, take).await?
-        };
-        self.wanted = self.wanted.map(|wanted| wanted - rows.len() as i64);
+        Some((after, take))
+    }
+
+    /// Notes what a window had, and where the next one begins.
+    fn went_on(&mut self, rows: i64, next: Option<Position>) {
+        self.wanted = self.wanted.map(|wanted| wanted - rows);
         if let Some(next) = next.filter(|_| self.wanted != Some(0)) {
             self.stage = Stage::After(next);
         }
-        Ok(rows)
     }
 
     /// Tells whether this is the list as everybody reads it: all rows, by id.
@@ -80,63 +126,33 @@ impl Walk {
         self.filter == Filter::default() && self.ordering.is_by_id() && self.skip == 0
     }
 
-    async fn plain(
-        &self,
-        after: Option<Position>,
-        take: i64,
-    ) -> Result<(Vec<Music>, Option<Position>), Fault> {
-        let after = after.as_ref().and_then(|position| position.keys().first());
-        let after = match after {
-            Some(Key::Number(id)) => *id,
-            _ => i64::MIN,
+    async fn window(&mut self, after: Option<Position>, take: i64) -> Result<Arc<Found>, Fault> {
+        let window = Window {
+            filter: self.filter.clone(),
+            ordering: self.ordering.clone(),
+            after,
+            skip: self.skip,
+            take,
+            look: self.look,
         };
-        let page = crate::music::store::page;
-        let mut work = self.database.work();
-        let rows = work
-            .run(move |connection| Box::pin(page(connection, after, take)))
-            .await?;
-        let text = |music: &Music| music.song.len() + music.singer.len();
-        let bytes: usize = rows.iter().map(text).sum();
-        let is_full = rows.len() as i64 >= take || bytes as i64 > PAGE_BYTES;
-        let last = rows.last().filter(|_| is_full);
-        let next = last.map(|music| Position::of(music, &self.ordering));
-        Ok((rows, next))
-    }
-
-    async fn window(
-        &mut self,
-        after: Option<Position>,
-        take: i64,
-    ) -> Result<(Vec<Music>, Option<Position>), Fault> {
-        let (filter, ordering) = (self.filter.clone(), self.ordering.clone());
-        let (skip, look) = (self.skip, self.look);
-        self.look = (look * 4).min(SEARCHED_ROWS);
+        self.look = (self.look * 4).min(SEARCHED_ROWS);
+        if !self.is_search() {
+            // The first window goes past all that are left out.
+            self.skip = 0;
+            return self.reads.window(window).await;
+        }
         // A search is many windows, which are bounded together.
-        let mut work = if self.is_search() {
-            self.database.work_apart()
-        } else {
-            self.database.work()
-        };
-        let read = work.run(move |connection| {
-            Box::pin(async move {
-                let window = Window {
-                    filter: &filter,
-                    ordering: &ordering,
-                    after: after.as_ref(),
-                    skip,
-                    take,
-                    look,
-                };
-                store::read(connection, &window).await
-            })
-        });
-        let found = read.await?;
-        // Without a search, the first window went past them all.
-        self.skip = if self.filter.words.is_empty() {
-            0
-        } else {
-            (self.skip - found.fitted).max(0)
-        };
-        Ok((found.rows, found.next))
+        let mut work = self.reads.database().work_apart();
+        let found = work.run(move |connection| window.query(connection)).await?;
+        self.skip = (self.skip - found.fitted).max(0);
+        Ok(found)
+    }
+}
+
+/// Returns the id that a position in the plain list is; before the beginning, the least there could be.
+fn id_of(position: Option<&Position>) -> i64 {
+    match position.and_then(|position| position.keys().first()) {
+        Some(Key::Number(id)) => *id,
+        _ => i64::MIN,
     }
 }
