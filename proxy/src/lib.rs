@@ -16,6 +16,7 @@
 
 pub mod access_log;
 pub mod admin;
+pub mod allocator;
 pub mod balance;
 pub mod certificate;
 pub mod cli;

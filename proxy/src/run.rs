@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
 use crate::access_log::AccessLog;
+use crate::allocator;
 use crate::cli::{AdminArguments, Cli, Command, LogFormat};
 use crate::config::{self, Config, Severity};
 use crate::control;
@@ -151,6 +152,7 @@ fn serve_until_stopped(config: Config) -> Result<ExitCode, StartError> {
     let code = runtime.block_on(async {
         let mut stops = Stops::install().map_err(StartError::Runtime)?;
         announce(&sockets);
+        tokio::spawn(allocator::give_back());
         let hangup = pass_on_hangups().map_err(StartError::Runtime)?;
         let (told, stop) = tokio::sync::oneshot::channel();
         let stop = async {

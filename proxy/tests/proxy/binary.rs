@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::JoinHandle;
 
+use crate::support::eventually;
+
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_proxy");
 
 pub(crate) fn config(lines: &str) -> tempfile::NamedTempFile {
@@ -153,6 +155,15 @@ impl Running {
         );
     }
 
+    /// The memory that it holds beyond the text of its program, in KiB.
+    async fn anonymous_memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = tokio::fs::read_to_string(path).await.unwrap();
+        let line = status.lines().find(|line| line.starts_with("RssAnon:"));
+        let figure = line.unwrap().split_whitespace().nth(1);
+        figure.unwrap().parse().unwrap()
+    }
+
     /// Stops it and returns what it has said since it began to serve.
     pub(crate) fn log(&mut self) -> String {
         self.signal("TERM");
@@ -224,4 +235,24 @@ fn a_second_signal_ends_it_at_once() {
     running.signal("TERM");
     running.signal("INT");
     assert_eq!(running.child.wait().unwrap().code(), Some(130));
+}
+
+#[tokio::test]
+async fn at_rest_it_holds_little_more_than_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let text: String = (0..2000).map(|number| format!("{number} ")).collect();
+    for number in 0..12 {
+        let path = folder.path().join(format!("{number}.css"));
+        std::fs::write(path, &text).unwrap();
+    }
+    let file = config(&format!(
+        "listen = [\"127.0.0.1:0\"]\n[[routes]]\npath = \"/\"\nfiles = {:?}\n",
+        folder.path()
+    ));
+    let running = Running::start(&file);
+    // Encoding the files has taken several times as much.
+    eventually("it holds less than 32 MiB", || async {
+        running.anonymous_memory().await < 32 * 1024
+    })
+    .await;
 }
