@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::line::Unlogged;
 use super::tunnel::Tunnel;
+use super::uncopied::Shelf;
 use crate::access_log::TryEntry;
 use crate::balance::Wish;
 use crate::compress::Encoder;
@@ -115,6 +116,8 @@ pub struct Exchange {
     pub failure: Option<Failure>,
     /// The client's connection could be kept when the request arrived.
     pub keep_alive: bool,
+    /// Where its session is found again, if another one stands in for it.
+    pub(super) shelf: Option<Arc<Shelf>>,
     /// Its line in the log, as long as it is not written.
     pub(super) unlogged: Option<Unlogged>,
 }
@@ -158,6 +161,7 @@ impl Exchange {
             instance: None,
             failure: None,
             keep_alive: false,
+            shelf: None,
             unlogged: None,
         }
     }

@@ -9,6 +9,7 @@ use pingora_proxy::{FailToProxy, Session};
 
 use super::exchange::{Exchange, RequestFacts};
 use super::page_for;
+use super::uncopied;
 use crate::respond::Failure;
 use crate::retry::{self, Decision};
 use crate::upstream::health::Cause;
@@ -56,11 +57,12 @@ pub(super) fn not_connected(
 
 /// The try ended before its answer was whole.
 pub(super) fn broken_off(
-    session: &Session,
+    session: &mut Session,
     exchange: &mut Exchange,
     mut error: Box<Error>,
     reused: bool,
 ) -> Box<Error> {
+    uncopied::hand_back(session, exchange.shelf.take());
     let now = Instant::now();
     if *error.esource() == ErrorSource::Downstream || exchange.failure.is_some() {
         error.set_retry(false);
@@ -180,6 +182,7 @@ pub(super) async fn answer(
     exchange: &mut Exchange,
     error: &Error,
 ) -> FailToProxy {
+    uncopied::hand_back(session, exchange.shelf.take());
     let failure = *exchange.failure.get_or_insert_with(|| failure_of(error));
     let status = failure.status().as_u16();
     let told = answered(session).is_none()

@@ -10,6 +10,7 @@ mod line;
 mod passing;
 mod serving;
 mod tunnel;
+mod uncopied;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -106,11 +107,8 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        if let Some(arrival) = session
-            .req_header_mut()
-            .extensions_mut()
-            .remove::<Arrival>()
-        {
+        let request = session.req_header_mut();
+        if let Some(arrival) = request.extensions_mut().remove::<Arrival>() {
             // Over HTTP/2 it comes with the request.
             exchange.arrival = arrival;
         }
@@ -283,6 +281,7 @@ impl ProxyHttp for Gateway {
         passing::rewrite_answer(session, answer, exchange)?;
         harden(answer, exchange)?;
         passing::keep_or_close(session, answer, exchange.keep_alive, self.drain.has_begun());
+        exchange.shelf = uncopied::stand_in(session, answer);
         Ok(())
     }
 
@@ -346,6 +345,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+        uncopied::hand_back(session, exchange.shelf.take());
         passing::breaks_off(session, exchange, error.is_some());
         line::write(session, exchange);
     }

@@ -16,6 +16,7 @@ mod forwarding;
 mod fuzzing;
 mod http2;
 mod idempotency;
+mod large_answers;
 mod limits;
 mod log_lines;
 mod long_work;
