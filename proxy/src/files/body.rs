@@ -2,16 +2,18 @@
 
 use std::fs::File;
 use std::io;
+use std::mem;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+use rustix::io::{pread, retry_on_intr};
 
 use super::disk::Disk;
 
-/// How many bytes are handed out at once.
-const PIECE: usize = 64 * 1024;
+/// How many bytes are read at once: each reading is a turn on another thread.
+const PIECE: usize = 256 * 1024;
 
 /// The bytes of a file: exactly as many as were announced, or an error.
 #[derive(Debug)]
@@ -45,7 +47,8 @@ impl Body {
         })
     }
 
-    /// Returns the next bytes, 64 KiB at most, and `None` after the last.
+    /// Returns the next bytes, and `None` after the last: at once what is in memory, and 256 KiB at
+    /// most of an open file.
     ///
     /// Fails with `UnexpectedEof` when the file has become shorter than was announced: the answer
     /// must then be cut. A file that has grown is sent up to the announced length. May be dropped
@@ -53,8 +56,8 @@ impl Body {
     pub async fn chunk(&mut self) -> io::Result<Option<Bytes>> {
         match &mut self.0 {
             Source::Memory(content) => {
-                let piece = content.split_to(content.len().min(PIECE));
-                Ok(Some(piece).filter(|bytes| !bytes.is_empty()))
+                let all = mem::take(content);
+                Ok(Some(all).filter(|bytes| !bytes.is_empty()))
             }
             Source::Disk {
                 file,
@@ -68,15 +71,25 @@ impl Body {
                     return Ok(None);
                 }
                 let (open_file, offset) = (Arc::clone(file), *position);
-                let piece = disk.run(move || {
-                    let mut piece = vec![0; length];
-                    open_file.read_exact_at(&mut piece, offset)?;
-                    Ok(Bytes::from(piece))
-                });
-                let piece = piece.await?;
+                let piece = disk.run(move || read(&open_file, offset, length)).await?;
                 *position += length as u64;
                 Ok(Some(piece))
             }
         }
     }
+}
+
+/// Reads so many bytes, into memory that is not zeroed before.
+fn read(file: &File, mut offset: u64, length: usize) -> io::Result<Bytes> {
+    let mut piece = Vec::with_capacity(length);
+    while piece.len() < length {
+        let read = retry_on_intr(|| pread(file, spare_capacity(&mut piece), offset))?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        offset += read as u64;
+    }
+    // What came beyond it, since more was reserved, was not announced.
+    piece.truncate(length);
+    Ok(piece.into())
 }

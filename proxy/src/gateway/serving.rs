@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::header;
 use http::uri::Authority;
+use pingora_core::protocols::http::ServerSession;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -122,6 +123,11 @@ async fn send_file(
 ) -> Result<bool> {
     let wanted = session.req_header().method != http::Method::HEAD;
     let client = session.as_downstream_mut();
+    if let ServerSession::H1(client) = client {
+        // Pieces are of any size: not the writing of one is limited, but by the client's stream how
+        // long, and how slowly, a client takes nothing.
+        client.set_write_timeout(None);
+    }
     let sent = client.write_response_header(header).await;
     sent.map_err(Error::into_down)?;
     if let Outcome::Found(mut file) = outcome
