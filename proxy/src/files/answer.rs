@@ -51,7 +51,7 @@ pub(super) fn from_memory(
         content_range: part.and_then(|bytes| content_range(&bytes, length)),
         length: content.len() as u64,
         version,
-        body: Body::whole(content),
+        body: Body::whole(content, form.twin.clone()),
     })
 }
 

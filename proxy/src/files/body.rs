@@ -10,6 +10,7 @@ use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 use rustix::io::{pread, retry_on_intr};
 
+use super::Twin;
 use super::disk::Disk;
 
 /// How many bytes are read at once: each reading is a turn on another thread.
@@ -21,8 +22,8 @@ pub struct Body(Source);
 
 #[derive(Debug)]
 enum Source {
-    /// Bytes in memory, not yet handed out.
-    Memory(Bytes),
+    /// Bytes in memory, not yet handed out, and their twin.
+    Memory(Bytes, Option<Twin>),
     /// The part of an open file from `position` up to `end`.
     Disk {
         file: Arc<File>,
@@ -33,8 +34,16 @@ enum Source {
 }
 
 impl Body {
-    pub(super) fn whole(content: Bytes) -> Self {
-        Self(Source::Memory(content))
+    pub(super) fn whole(content: Bytes, twin: Option<Twin>) -> Self {
+        Self(Source::Memory(content, twin))
+    }
+
+    /// Where its bytes lie once more, if they do.
+    pub fn twin(&self) -> Option<&Twin> {
+        match &self.0 {
+            Source::Memory(_, twin) => twin.as_ref(),
+            Source::Disk { .. } => None,
+        }
     }
 
     /// The bytes of `range` of an open file.
@@ -55,7 +64,7 @@ impl Body {
     /// and called again without losing bytes.
     pub async fn chunk(&mut self) -> io::Result<Option<Bytes>> {
         match &mut self.0 {
-            Source::Memory(content) => {
+            Source::Memory(content, _) => {
                 let all = mem::take(content);
                 Ok(Some(all).filter(|bytes| !bytes.is_empty()))
             }

@@ -24,6 +24,7 @@ mod open;
 mod path;
 mod range;
 mod rules;
+mod twin;
 mod validators;
 mod warm;
 
@@ -44,6 +45,7 @@ use http::{HeaderMap, HeaderValue, Method};
 pub use self::body::Body;
 pub use self::coding::accepts_gzip;
 pub use self::rules::{CacheRule, PagePolicy, Rules};
+pub use self::twin::Twin;
 pub use self::validators::Validators;
 
 use self::disk::Disk;

@@ -16,8 +16,8 @@ use std::future::poll_fn;
 use std::io;
 use std::mem::{self, MaybeUninit};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant as StdInstant};
 
@@ -34,6 +34,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use super::body::BodyEnd;
 use super::pace::Pace;
 use super::plain::PlainStream;
+use crate::files::Twin;
 
 /// What is read at once.
 const PIECE: usize = 4096;
@@ -66,6 +67,8 @@ pub struct ClientStream {
     outgoing: Pace,
     /// Runs while a write makes no progress.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Bytes of the answer that the system can send by itself.
+    twin: OnceLock<Box<Twin>>,
 }
 
 impl ClientStream {
@@ -82,6 +85,7 @@ impl ClientStream {
             slow: None,
             outgoing: Pace::default(),
             stalled: None,
+            twin: OnceLock::new(),
         }
     }
 
@@ -130,9 +134,32 @@ impl ClientStream {
     /// Says whether the client must see that the answer broke off, if the connection ends now.
     pub fn breaks_off(&self, does: bool) {
         self.breaks_off.store(does, Ordering::Release);
-        if let Some(plain) = self.inner.as_any().downcast_ref::<PlainStream>() {
+        if let Some(plain) = self.plain() {
             plain.reset_when_closed(does);
         }
+    }
+
+    /// Has what is written out of the bytes of `twin` sent from there, until the next flush.
+    ///
+    /// Over TLS it is written like everything else.
+    pub fn send_from(&self, twin: Twin) {
+        if self.plain().is_some() {
+            self.twin.get_or_init(|| Box::new(twin));
+        }
+    }
+
+    fn plain(&self) -> Option<&PlainStream> {
+        self.inner.as_any().downcast_ref()
+    }
+
+    /// Has the system send a piece that lies in its own memory too; `None` when it does not.
+    fn poll_twin(&self, cx: &mut Context<'_>, piece: &[u8]) -> Option<Poll<io::Result<usize>>> {
+        let twin = self.twin.get()?;
+        let offset = twin.offset(piece)?;
+        let sent = self
+            .plain()?
+            .poll_send_file(cx, twin.copy(), offset, piece.len());
+        Some(sent)
     }
 
     /// Reads and drops what the client still sends, until it closes.
@@ -258,7 +285,10 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        let written = match self.poll_twin(cx, bytes) {
+            Some(sent) => sent,
+            None => Pin::new(&mut self.inner).poll_write(cx, bytes),
+        };
         self.watch_write(cx, written)
     }
 
@@ -276,6 +306,7 @@ impl AsyncWrite for ClientStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.twin.take();
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 

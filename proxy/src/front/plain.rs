@@ -1,10 +1,11 @@
-//! A client's connection without TLS, which can be told to end so that the client sees it broke off.
+//! A client's connection without TLS: the system can send a file to it by itself, and it can be told to
+//! end so that the client sees it broke off.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,8 +14,9 @@ use pingora_core::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     TimingDigest, UniqueID, UniqueIDType,
 };
+use rustix::fs::sendfile;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 /// A plain connection.
@@ -31,6 +33,27 @@ impl PlainStream {
         Self {
             tcp,
             digest: Arc::new(digest),
+        }
+    }
+
+    /// Has the system send bytes of a file that lies in memory; returns how many were taken.
+    pub(super) fn poll_send_file(
+        &self,
+        cx: &mut Context<'_>,
+        file: &OwnedFd,
+        offset: u64,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.tcp.poll_write_ready(cx))?;
+            let sent = self.tcp.try_io(Interest::WRITABLE, || {
+                let mut from = offset;
+                Ok(sendfile(self.tcp.as_fd(), file, Some(&mut from), length)?)
+            });
+            match sent {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => return Poll::Ready(sent),
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use super::{failing, harden, page_for};
 use crate::balance::NoPick;
 use crate::files::{Outcome, Request, Root};
 use crate::forward;
+use crate::front::client::ClientStream;
 use crate::respond::{self, Failure};
 use crate::upstream::Picked;
 use crate::websocket;
@@ -127,6 +128,12 @@ async fn send_file(
         // Pieces are of any size: not the writing of one is limited, but by the client's stream how
         // long, and how slowly, a client takes nothing.
         client.set_write_timeout(None);
+        let stream = client.stream().as_any().downcast_ref::<ClientStream>();
+        if let (Outcome::Found(file), Some(stream)) = (&outcome, stream)
+            && let Some(twin) = file.body.twin()
+        {
+            stream.send_from(twin.clone());
+        }
     }
     let sent = client.write_response_header(header).await;
     sent.map_err(Error::into_down)?;

@@ -1,6 +1,10 @@
 //! Files served by the proxy itself.
 
-use crate::support::{Answer, Proxy};
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt;
+
+use crate::support::{Answer, Proxy, eventually, read_to_end};
 
 async fn proxy() -> (Proxy, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -195,4 +199,65 @@ async fn an_application_of_one_page_is_served_at_every_address() {
     assert_eq!((page.status, page.body.len()), (200, 1800));
     assert_eq!(page.field("content-type"), Some("text/html; charset=utf-8"));
     assert_eq!(proxy.get("/.env").await.status, 404);
+}
+
+/// Text of which no two places look alike, long enough to be sent by the system itself.
+fn long_text() -> String {
+    (0..100_000).map(|number| format!("{number:07} ")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_files_are_whole_whatever_part_is_asked_for_and_however_late_they_are_read() {
+    let (proxy, folder) = proxy().await;
+    let text = long_text();
+    let path = folder.path().join("static/long.bin");
+    std::fs::write(&path, &text).unwrap();
+    let of = |field: &str| format!("GET /long.bin HTTP/1.1\r\nHost: x\r\n{field}\r\n");
+    let requests = [
+        of(""),
+        of("Range: bytes=100000-399999\r\n"),
+        of(""),
+        of("Connection: close\r\n"),
+    ];
+    let mut stream = proxy.connect().await;
+    stream
+        .write_all(requests.concat().as_bytes())
+        .await
+        .unwrap();
+    let began = Instant::now();
+    eventually("every buffer on the way is full", || async {
+        began.elapsed() > Duration::from_millis(200)
+    })
+    .await;
+    let answer = read_to_end(&mut stream).await;
+    let mut rest = answer.body.as_str();
+    for (index, expected) in [&text, &text[100_000..400_000], &text, &text]
+        .iter()
+        .enumerate()
+    {
+        let body = match index {
+            0 => rest,
+            _ => rest.split_once("\r\n\r\n").unwrap().1,
+        };
+        assert!(body.starts_with(*expected), "answer {index}");
+        rest = &body[expected.len()..];
+    }
+    assert_eq!(rest, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_file_that_is_replaced_is_sent_as_it_is_then() {
+    let (proxy, folder) = proxy().await;
+    let text = long_text();
+    let path = folder.path().join("static/long.bin");
+    std::fs::write(&path, &text).unwrap();
+    assert!(proxy.get("/long.bin").await.body == text);
+    let other = text.replace('7', "8");
+    std::fs::write(&path, &other).unwrap();
+    eventually("the other one is seen", || async {
+        let body = proxy.get("/long.bin").await.body;
+        assert!(body == text || body == other, "a mixture");
+        body == other
+    })
+    .await;
 }

@@ -84,7 +84,7 @@ impl Site {
 async fn read(mut body: Body) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     while let Some(chunk) = body.chunk().await? {
-        assert!(!chunk.is_empty() && chunk.len() <= 64 * 1024);
+        assert!(!chunk.is_empty() && chunk.len() <= 1 << 20);
         content.extend_from_slice(&chunk);
     }
     Ok(content)
