@@ -141,7 +141,7 @@ impl Tally {
 pub struct ServerFigures {
     /// Health checks by result.
     pub checks: Tally,
-    /// How often it was ejected for its 5xx answers.
+    /// How often it was ejected for 5xx or broken answers.
     pub ejections: AtomicU64,
     /// Connections to it that are open, in use or in the pool.
     pub connections: Arc<AtomicUsize>,

@@ -48,7 +48,7 @@ impl Reason {
     pub fn words(self) -> &'static str {
         match self {
             Self::Out => "it is out",
-            Self::Ejected => "it is ejected for its 5xx answers, and another server is up",
+            Self::Ejected => "it is ejected for 5xx or broken answers, and another server is up",
             Self::NoWeight => "its weight is 0",
             Self::Full => "it has as many requests in hand as it may",
             Self::Tried => "the request was there before",

@@ -161,7 +161,7 @@ pub(super) fn judge_answer(
     } else {
         upstream.said_nothing_of_it(now);
     }
-    let server_error = answer.status.is_server_error() && !shared_cause;
+    let server_error = speaks_of_the_server(answer.status) && !shared_cause;
     upstream.answered(&server, server_error, now);
     if let (false, Some(sent)) = (server_error, current.open.sent.at()) {
         // An error that comes quickly says nothing of how quick the server is.
@@ -184,6 +184,14 @@ pub(super) fn judge_answer(
     }
     exchange.first_byte = Some(now.saturating_duration_since(exchange.arrival.at));
     Ok(())
+}
+
+/// Whether a status says that the server does not fare well. That it does not know a method or a
+/// version says something of the request (RFC 9110, 15.6.2 and 15.6.6).
+fn speaks_of_the_server(status: StatusCode) -> bool {
+    status.is_server_error()
+        && status != StatusCode::NOT_IMPLEMENTED
+        && status != StatusCode::HTTP_VERSION_NOT_SUPPORTED
 }
 
 /// Whether a server says that it cannot answer because something is away which all servers share.

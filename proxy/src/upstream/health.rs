@@ -27,7 +27,7 @@ pub enum Cause {
     HealthCheck,
     /// It said that it is stopping.
     Draining,
-    /// It answered too many requests in a row with 5xx.
+    /// It answered too many requests in a row with 5xx, or broke them off.
     ServerErrors,
     /// It was drained by hand.
     Drained,
@@ -46,7 +46,7 @@ impl Cause {
             Self::Silent => "silent",
             Self::HealthCheck => "health check failed",
             Self::Draining => "draining",
-            Self::ServerErrors => "too many 5xx answers",
+            Self::ServerErrors => "too many 5xx or broken answers",
             Self::Drained => "drained by hand",
             Self::Down => "down by hand",
         }
@@ -132,7 +132,8 @@ pub struct Health {
     since: Instant,
     passes: u32,
     misses: u32,
-    consecutive_5xx: u32,
+    /// 5xx and broken answers in a row.
+    failures: u32,
     ejections: u32,
     ejected_until: Option<Instant>,
     last_finished: Option<Instant>,
@@ -147,7 +148,7 @@ impl Health {
             since: now,
             passes: 0,
             misses: 0,
-            consecutive_5xx: 0,
+            failures: 0,
             ejections: 0,
             ejected_until: None,
             last_finished: None,
@@ -214,6 +215,8 @@ impl Health {
     pub fn out(&mut self, cause: Cause, now: Instant) -> bool {
         self.passes = 0;
         match self.state {
+            // What it breaks off now was sent before; a passed probe must not end the ejection.
+            State::Out(Cause::ServerErrors) if cause == Cause::BrokeOff => false,
             State::Out(Cause::ServerErrors) | State::Up => {
                 self.enter(State::Out(cause), now);
                 self.mode == Mode::Ready
@@ -230,14 +233,27 @@ impl Health {
     pub fn answered(&mut self, server_error: bool, settings: &EjectSettings, now: Instant) -> bool {
         self.last_finished = Some(now);
         if !server_error {
-            self.consecutive_5xx = 0;
+            self.failures = 0;
             return false;
         }
-        self.consecutive_5xx = self.consecutive_5xx.saturating_add(1);
-        self.state() == State::Up && self.consecutive_5xx >= settings.consecutive_5xx
+        self.failed_again(settings) && self.state() == State::Up
     }
 
-    /// Ejects the server for its 5xx answers, each time for twice as long. What was before a time
+    /// Takes in that an answer was broken off, or made no sense: as bad as a 5xx.
+    ///
+    /// Once for each time that it was up: what a dying server breaks off at once is one failure, so
+    /// that it is back as soon as it lives. Returns the same as [`Self::answered`].
+    pub fn broke_off(&mut self, settings: &EjectSettings) -> bool {
+        let is_ejected = self.state == State::Out(Cause::ServerErrors);
+        self.failed_again(settings) && !is_ejected && self.mode == Mode::Ready
+    }
+
+    fn failed_again(&mut self, settings: &EjectSettings) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        self.failures >= settings.consecutive_5xx
+    }
+
+    /// Ejects the server for its failed answers, each time for twice as long. What was before a time
     /// of `cap` without an ejection is forgotten.
     pub fn eject(&mut self, settings: &EjectSettings, now: Instant) {
         let last = self.ejected_until;
@@ -248,7 +264,7 @@ impl Health {
             .base
             .saturating_mul(1u32.checked_shl(self.ejections).unwrap_or(u32::MAX));
         self.ejections = self.ejections.saturating_add(1);
-        self.consecutive_5xx = 0;
+        self.failures = 0;
         self.ejected_until = Some(now + doubled.min(settings.cap));
         self.enter(State::Out(Cause::ServerErrors), now);
     }
@@ -274,11 +290,15 @@ impl Health {
     }
 
     fn enter(&mut self, state: State, now: Instant) -> bool {
+        let broke_off = State::Out(Cause::BrokeOff);
+        if self.state != broke_off && state != broke_off {
+            // A server that only answers its checks fails again and again.
+            self.failures = 0;
+        }
         self.state = state;
         self.since = now;
         self.passes = 0;
         self.misses = 0;
-        self.consecutive_5xx = 0;
         true
     }
 

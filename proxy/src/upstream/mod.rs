@@ -156,7 +156,8 @@ impl Upstream {
     /// Takes in that a server broke off what it had in hand, and has it asked at once how it is.
     ///
     /// One that did so `by_reset`, rather than by an answer that makes no sense, is out until it
-    /// has answered that, unless it is the only one left.
+    /// has answered that, unless it is the only one left. One that does so again and again is
+    /// ejected, like one that answers with 5xx.
     pub fn broke_off(self: &Arc<Self>, server: &Arc<Server>, by_reset: bool, now: Instant) {
         self.doubt(server, by_reset, now);
         silence::probe_now(self, server);
@@ -164,17 +165,29 @@ impl Upstream {
 
     /// The same; the caller sees to the probe.
     pub fn doubt(&self, server: &Arc<Server>, by_reset: bool, now: Instant) {
-        if by_reset && self.has_another(std::slice::from_ref(server)) {
+        let is_last = !self.has_another(std::slice::from_ref(server));
+        let was_up = server.fitness() == Fitness::Up;
+        if by_reset && !is_last {
             self.take_out(server, Cause::BrokeOff, now);
+        }
+        let eject = &self.settings.load().eject;
+        if was_up && server.with_health(|health| health.broke_off(eject)) {
+            self.eject(server, now);
         }
     }
 
-    /// Takes in the status of an answer; ejects the server when it has answered too many 5xx and
+    /// Takes in the status of an answer; ejects the server when too many in a row have failed and
     /// not too many others are ejected.
-    pub fn answered(&self, server: &Server, server_error: bool, now: Instant) {
+    pub fn answered(&self, server: &Server, failed: bool, now: Instant) {
         let eject = &self.settings.load().eject;
-        let earned = server.with_health(|health| health.answered(server_error, eject, now));
-        if earned && self.may_eject_one_more() {
+        if server.with_health(|health| health.answered(failed, eject, now)) {
+            self.eject(server, now);
+        }
+    }
+
+    fn eject(&self, server: &Server, now: Instant) {
+        if self.may_eject_one_more() {
+            let eject = &self.settings.load().eject;
             server.with_health(|health| health.eject(eject, now));
             server.figures().ejections.fetch_add(1, Ordering::Relaxed);
             self.report(server, PASSED);

@@ -130,7 +130,7 @@ async fn five_errors_in_a_row_eject_one_server_and_never_both() {
     }
     let mut states = proxy.states().await;
     states.sort();
-    assert_eq!(states, ["too many 5xx answers", "up"]);
+    assert_eq!(states, ["too many 5xx or broken answers", "up"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,7 +221,7 @@ async fn another_cause_or_status_is_an_error_like_any_other() {
     }
     let mut states = proxy.states().await;
     states.sort();
-    assert_eq!(states, ["too many 5xx answers", "up"]);
+    assert_eq!(states, ["too many 5xx or broken answers", "up"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -265,3 +265,35 @@ async fn a_body_that_has_begun_moves_on_whole() {
         (1, &b"abcd"[..])
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_answers_its_checks_and_breaks_every_request_is_ejected() {
+    for nonsense in ["", "hello\r\n\r\n"] {
+        let (bad, good) = (
+            RawOrigin::start(Reply::Close(nonsense)).await,
+            RawOrigin::start(Reply::Keep(FINE)).await,
+        );
+        let proxy = Proxy::at(&[bad.address, good.address], "", "").await;
+        let mut failed = 0;
+        for _ in 0..60 {
+            failed += u32::from(proxy.post("/api/", "x").await.status != 200);
+        }
+        assert!(failed <= 5, "{nonsense:?}: {failed} of 60 failed");
+        let states = proxy.states().await;
+        assert_eq!(states, ["too many 5xx or broken answers", "up"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_know_a_method_is_not_ejected() {
+    let unknown = "HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\n\r\n";
+    let (a, b) = (
+        RawOrigin::start(Reply::Keep(unknown)).await,
+        RawOrigin::start(Reply::Keep(unknown)).await,
+    );
+    let proxy = Proxy::at(&[a.address, b.address], "", "").await;
+    for _ in 0..30 {
+        assert_eq!(proxy.post("/api/", "x").await.status, 501);
+    }
+    assert_eq!(proxy.states().await, ["up", "up"]);
+}

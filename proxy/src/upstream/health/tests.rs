@@ -163,3 +163,33 @@ fn a_server_that_was_down_has_to_pass_again() {
     assert!(health.set_mode(Mode::Ready, now));
     assert_eq!(health.state(), State::Out(Cause::New));
 }
+
+#[test]
+fn one_that_answers_its_checks_and_breaks_every_request_is_ejected() {
+    let now = Instant::now();
+    let (checks, settings) = (HealthSettings::default(), EjectSettings::default());
+    let mut health = up(now);
+    for _ in 1..settings.consecutive_5xx {
+        assert!(health.out(Cause::BrokeOff, now));
+        assert!(!health.broke_off(&settings));
+        assert!(health.probed(Probe::Passed, &checks, now));
+    }
+    assert!(health.out(Cause::BrokeOff, now));
+    assert!(health.broke_off(&settings));
+    health.eject(&settings, now);
+    assert!(!health.out(Cause::BrokeOff, now), "sent before");
+    assert!(!health.probed(Probe::Passed, &checks, now));
+    assert_eq!(health.state(), State::Out(Cause::ServerErrors));
+    assert!(health.tick(now + settings.base));
+}
+
+#[test]
+fn one_whole_answer_makes_up_for_the_broken_ones() {
+    let now = Instant::now();
+    let settings = EjectSettings::default();
+    let mut health = up(now);
+    for _ in 0..3 * settings.consecutive_5xx {
+        assert!(!health.broke_off(&settings));
+        health.answered(false, &settings, now);
+    }
+}
