@@ -49,9 +49,9 @@ pub async fn keep_what_was_typed(State(app): State<App>, request: Request, next:
         return response;
     }
     let form = Fields::of(sent.form().await.unwrap_or_default());
-    let host = origin::host(&headers, peer, &app.access().trusted_proxies);
+    let own = origin::origin(&headers, peer, &app.access().trusted_proxies);
     // Nobody is given a form to send that another site has filled in.
-    if csrf::check(&Method::POST, &headers, host.as_deref(), form.token()).is_err() {
+    if csrf::check(&Method::POST, &headers, own.as_deref(), form.token()).is_err() {
         return response;
     }
     let (head, body) = response.into_parts();

@@ -132,8 +132,8 @@ impl FromRequest<App> for Staff {
         let (method, headers) = (request.method().clone(), request.headers().clone());
         let peer = request.extensions().get::<Peer>().copied();
         let peer = peer.unwrap_or_default();
-        let host = origin::host(&headers, peer, &app.access().trusted_proxies);
-        if host.is_none() {
+        let own = origin::origin(&headers, peer, &app.access().trusted_proxies);
+        if own.is_none() {
             return Err(Error::BadHost.into());
         }
         let uri = request.uri().clone();
@@ -155,7 +155,7 @@ impl FromRequest<App> for Staff {
             _ => Vec::new(),
         };
         let form = Fields(form);
-        csrf::check(&method, &headers, host.as_deref(), form.token()).map_err(Error::Csrf)?;
+        csrf::check(&method, &headers, own.as_deref(), form.token()).map_err(Error::Csrf)?;
         let asked = uri.query().unwrap_or_default().as_bytes();
         Ok(Self {
             account,

@@ -14,11 +14,12 @@ pub const FIELD: &str = "csrfmiddlewaretoken";
 
 /// Refuses an unsafe request of another site; `Err` says why, in the words of the original where it has any.
 ///
-/// `host` is the one that the client asked, `form` the token in a form that was sent, if there was one.
+/// `own` is the scheme and host that the client asked, as in `https://music.example`, `form` the token in a form
+/// that was sent, if there was one.
 pub fn check(
     method: &Method,
     headers: &HeaderMap,
-    host: Option<&str>,
+    own: Option<&str>,
     form: Option<&str>,
 ) -> Result<(), String> {
     if matches!(
@@ -35,12 +36,12 @@ pub fn check(
         };
     }
     if let Some(origin) = text(ORIGIN.as_str()) {
-        let own = origin.split_once("://").map(|(_, host)| host);
-        return match own {
-            Some(own) if host.is_some_and(|host| host.eq_ignore_ascii_case(own)) => Ok(()),
-            _ => Err(format!(
+        return if own.is_some_and(|own| is_same_site(origin, own)) {
+            Ok(())
+        } else {
+            Err(format!(
                 "Origin checking failed - {origin} does not match any trusted origins."
-            )),
+            ))
         };
     }
     let cookie = cookie(headers, COOKIE_NAME).ok_or("CSRF cookie not set.")?;
@@ -50,6 +51,17 @@ pub fn check(
         (Some(_), _) => Err("CSRF token from the 'X-Csrftoken' HTTP header incorrect.".into()),
         (None, Some(_)) => Err("CSRF token from POST incorrect.".into()),
     }
+}
+
+/// Whether a page of this origin is one of ours. One that came in clear is not where we are asked over TLS: anybody on
+/// the way could have made it. The reverse is what is seen behind a proxy that ends TLS and does not say so.
+fn is_same_site(origin: &str, own: &str) -> bool {
+    let (Some((scheme, host)), Some((own_scheme, own_host))) =
+        (origin.split_once("://"), own.split_once("://"))
+    else {
+        return false;
+    };
+    host.eq_ignore_ascii_case(own_host) && (scheme == own_scheme || scheme == "https")
 }
 
 /// Returns the value of a cookie that is not empty.
@@ -94,7 +106,12 @@ mod tests {
             )
         });
         let headers = HeaderMap::from_iter(headers);
-        check(&Method::POST, &headers, Some("music.example:8080"), form)
+        check(
+            &Method::POST,
+            &headers,
+            Some("http://music.example:8080"),
+            form,
+        )
     }
 
     #[test]
@@ -126,6 +143,18 @@ mod tests {
             ),
         ] {
             assert_eq!(check_post(sent, None).is_ok(), passes, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_in_clear_is_not_one_of_ours_over_tls() {
+        for (origin, own, expected) in [
+            ("https://a:1", "https://a:1", true),
+            ("http://a:1", "https://a:1", false),
+            ("https://a:1", "http://a:1", true),
+            ("ftp://a:1", "http://a:1", false),
+        ] {
+            assert_eq!(is_same_site(origin, own), expected, "{origin} {own}");
         }
     }
 

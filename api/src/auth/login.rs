@@ -82,8 +82,8 @@ impl Head {
     }
 
     fn refuse_other_sites(&self, app: &App, token: Option<&str>) -> Option<Response> {
-        let host = origin::host(&self.headers, self.peer, &app.access().trusted_proxies);
-        let problem = csrf::check(&self.method, &self.headers, host.as_deref(), token).err()?;
+        let own = origin::origin(&self.headers, self.peer, &app.access().trusted_proxies);
+        let problem = csrf::check(&self.method, &self.headers, own.as_deref(), token).err()?;
         if negotiate::names_json(&self.headers) {
             return Some(uncached(Error::Csrf(problem).into_response()));
         }

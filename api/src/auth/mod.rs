@@ -69,8 +69,8 @@ pub async fn authenticate(
     if let Some(id) = session::id(headers) {
         caller.account = signed_in(app, id).await?;
         if caller.is_signed_in() {
-            let host = origin::host(headers, peer, &app.access().trusted_proxies);
-            csrf::check(method, headers, host.as_deref(), None).map_err(Error::Csrf)?;
+            let own = origin::origin(headers, peer, &app.access().trusted_proxies);
+            csrf::check(method, headers, own.as_deref(), None).map_err(Error::Csrf)?;
             return Ok(caller);
         }
         caller.stale_cookie = true;

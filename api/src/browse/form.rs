@@ -138,10 +138,10 @@ impl Form {
 
     fn into_request(self, app: &App, mut parts: Parts) -> Result<Request, Error> {
         let peer = parts.extensions.get::<Peer>().copied().unwrap_or_default();
-        let host = origin::host(&parts.headers, peer, &app.access().trusted_proxies);
+        let own = origin::origin(&parts.headers, peer, &app.access().trusted_proxies);
         // Other sites can send forms, too, and where anyone may write no session is looked at later.
         let token = self.csrf.as_deref();
-        csrf::check(&Method::POST, &parts.headers, host.as_deref(), token).map_err(Error::Csrf)?;
+        csrf::check(&Method::POST, &parts.headers, own.as_deref(), token).map_err(Error::Csrf)?;
         let (body, kind) = match &self.content {
             Content::Nothing => (Vec::new(), None),
             Content::Fields(fields) => (json::to_bytes(fields.as_ref()), Some("application/json")),

@@ -9,17 +9,30 @@ use super::{Broken, Framing, bad, is_token};
 
 /// Names that the `Connection` fields may hold together: with more, Pingora breaks off a try.
 const MOST_NOMINATIONS: usize = 9;
-/// Names that they may not hold.
-const ESSENTIAL: [&[u8]; 9] = [
+/// Names that they may not hold: what means something to the server, or decides whether a request
+/// may be sent again, is not for a client to have taken off on the way (RFC 9110, 7.6.1).
+const ESSENTIAL: [&[u8]; 21] = [
     b"authorization",
+    b"content-encoding",
     b"content-length",
+    b"content-type",
     b"cookie",
     b"forwarded",
     b"host",
+    b"idempotency-key",
+    b"if-match",
+    b"if-modified-since",
+    b"if-none-match",
+    b"if-range",
+    b"if-unmodified-since",
+    b"origin",
+    b"range",
+    b"sec-fetch-site",
     b"transfer-encoding",
     b"x-forwarded-for",
     b"x-forwarded-host",
     b"x-forwarded-proto",
+    b"x-request-id",
 ];
 
 /// What was seen of the fields that matter here.

@@ -42,6 +42,9 @@ fn as_http1(parts: &Parts) -> Result<Vec<u8>, Broken> {
     if let Some(authority) = authority {
         write_field(&mut head, "host", authority.as_bytes());
     }
+    if parts.headers.get_all(header::HOST).iter().count() > 1 {
+        return Err(bad("The request names more than one host."));
+    }
     for (name, value) in &parts.headers {
         let value = value.as_bytes();
         if value.trim_ascii().len() != value.len() {
@@ -162,6 +165,12 @@ mod tests {
                 Err(400),
             ),
             ("GET", "/a", &[("host", "x"), ("host", "x")], Err(400)),
+            (
+                "GET",
+                "http://x/",
+                &[("host", "x"), ("host", "x")],
+                Err(400),
+            ),
             ("GET", "http://x/%zz", none, Err(400)),
             ("GET", "http://x/", &[("a", " b")], Err(400)),
             ("GET", "http://x/", &[("a", "b\t")], Err(400)),

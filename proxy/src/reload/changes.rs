@@ -13,6 +13,7 @@ pub(super) fn between(before: &Config, after: &Config) -> Vec<String> {
         ("clients", before.clients != after.clients),
         ("log", before.access_log != after.access_log),
         ("routes", before.routes != after.routes),
+        ("tls", before.tls != after.tls),
     ];
     for (table, has_changed) in tables {
         if has_changed {
@@ -40,6 +41,7 @@ pub(super) fn between(before: &Config, after: &Config) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certificate::Tls;
     use std::path::Path;
 
     const BEFORE: &str = "routes = [{ path = '/', upstream = 'a' }]\n\
@@ -67,5 +69,21 @@ mod tests {
             "log.access = 'off'\nclients.idle_timeout = '1s'\nroutes",
             &["clients", "log"],
         );
+    }
+
+    #[test]
+    fn a_redirect_that_is_switched_on() {
+        let with = |redirect| {
+            let mut config = Config::parse(BEFORE, Path::new("proxy.toml")).unwrap();
+            config.tls = Some(Tls {
+                listen: "[::]:8443".parse().unwrap(),
+                certificate: "tls.crt".into(),
+                key: "tls.key".into(),
+                redirect,
+            });
+            config
+        };
+        assert_eq!(between(&with(false), &with(true)), ["tls"]);
+        assert_eq!(between(&with(true), &with(true)), [""; 0]);
     }
 }
