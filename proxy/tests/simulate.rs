@@ -12,6 +12,8 @@ mod overload;
 
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 use proxy::balance::{Key, Method};
 use proxy::simulate::{self, Outcome, Plan};
 
@@ -103,6 +105,13 @@ fn long(method: &Method, servers: &[&str], requests: u64) -> Outcome {
     })
 }
 
+/// The processor time that this thread has had: what else a machine does meanwhile does not count.
+fn processor_time() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
+    let micros = (usage.user_time() + usage.system_time()).num_microseconds();
+    Duration::from_micros(micros.unsigned_abs())
+}
+
 #[test]
 fn every_method_keeps_its_laws_over_a_million_requests() {
     let servers = [
@@ -112,10 +121,11 @@ fn every_method_keeps_its_laws_over_a_million_requests() {
         "d:1,latency=5ms",
         "e:5,latency=5ms,backup",
     ];
+    let begin = processor_time();
     for method in &METHODS {
-        let began = Instant::now();
+        let began = processor_time();
         let outcome = long(method, &servers, requests());
-        let took = began.elapsed();
+        let took = processor_time() - began;
         eprintln!("{}: {} requests in {took:?}", method.name(), outcome.sent);
         assert!(outcome.sent.abs_diff(requests()) <= 1);
         assert_eq!(outcome.doubled, 0);
@@ -126,8 +136,9 @@ fn every_method_keeps_its_laws_over_a_million_requests() {
                 .take(4)
                 .all(|server| server.first > 0)
         );
-        assert!(took < Duration::from_secs(10), "{took:?}");
     }
+    let took = processor_time() - begin;
+    assert!(took < Duration::from_secs(10), "all of them took {took:?}");
 }
 
 #[test]

@@ -40,7 +40,8 @@ pub(crate) fn ask_for(time: Duration, to: SocketAddr) -> Account {
         let asked = Instant::now();
         let answered = ask(&mut kept, to, path);
         times.push(asked.elapsed());
-        if answered.is_err() {
+        if let Err(error) = answered {
+            eprintln!("{path}: {error}");
             kept = None;
             failed += 1;
         }

@@ -11,15 +11,17 @@ mod refusals;
 mod stream;
 mod wire;
 
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
-use http::{Request, Response};
+use http::{Request, Response, request};
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::{Digest, Stream};
@@ -32,6 +34,7 @@ use crate::drain::Phase;
 use crate::gateway::exchange::Arrival;
 use crate::head;
 use crate::request_id;
+use crate::respond::Failure;
 use crate::server::places::Place;
 use in_hand::InHand;
 use stream::StreamSession;
@@ -50,6 +53,8 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const SEND_BUFFER: usize = 64 * 1024;
 /// Resets that a client may cause by breaking the rules before the connection ends.
 const FAULTS: usize = 100;
+/// The longest path that the log shows of a request that was taken back.
+const LOGGED: usize = 1024;
 /// How long a client may take to close a connection whose end it was told.
 const LEAVING: Duration = Duration::from_secs(2);
 
@@ -225,11 +230,16 @@ impl Front {
 
     async fn serve_request(
         self,
-        (request, respond): (Request<RecvStream>, SendResponse<Bytes>),
+        (request, mut respond): (Request<RecvStream>, SendResponse<Bytes>),
         origin: Origin,
     ) {
         let arrival = origin.arrival();
         let (mut parts, body) = request.into_parts();
+        if is_taken_back(&mut respond).await {
+            let request_id = request_id::fresh();
+            let refused = taken_back(&parts);
+            return self.note(&arrival, &refused, Some("HTTP/2"), &request_id, 0);
+        }
         if let Err(refused) = head::admit_http2(&mut parts, self.limits) {
             return self.refuse_request(body, respond, &arrival, refused).await;
         }
@@ -268,5 +278,20 @@ impl Front {
             }
         };
         let _ = timeout(LINGER, rest).await;
+    }
+}
+
+/// Whether the client has taken its request back before anybody has begun with it: then nobody
+/// does, so that a flood of such requests costs no server anything.
+async fn is_taken_back(respond: &mut SendResponse<Bytes>) -> bool {
+    poll_fn(|cx| Poll::Ready(respond.poll_reset(cx).is_ready())).await
+}
+
+fn taken_back(request: &request::Parts) -> head::Refused {
+    head::Refused {
+        status: Failure::ClientGone.status(),
+        reason: Failure::ClientGone.cause(),
+        method: Some(request.method.to_string()),
+        path: Some(request.uri.path().chars().take(LOGGED).collect()),
     }
 }

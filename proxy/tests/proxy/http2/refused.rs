@@ -9,7 +9,7 @@ use super::client::{
     read_frame,
 };
 use crate::binary::{Running, serving_config};
-use crate::support::BOUND;
+use crate::support::{BOUND, Origin, Proxy, eventually};
 
 /// A head as frames of the size that is agreed on.
 fn frames(stream: u32, head: &[u8]) -> Vec<u8> {
@@ -72,4 +72,34 @@ async fn each_leaves_a_line_and_the_others_are_served() {
         assert_eq!(line["instance"], "proxy");
         assert!(line["cause"].is_string(), "{line}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_back_at_once_costs_no_server_anything() {
+    let origin = Origin::start("a").await;
+    let proxy = Proxy::before(&[&origin]).await;
+    let mut client = Frames::greet(proxy.address).await;
+    let cancel = 8_u32.to_be_bytes();
+    // As many as may be taken back while they wait.
+    let floods = (1..).step_by(2).take(10).map(|stream| {
+        let request = frames(stream, &get("/api/flood"));
+        [request, frame(RST_STREAM, 0, stream, &cancel)].concat()
+    });
+    let honest = frames(101, &get("/api/honest"));
+    let all = [floods.collect::<Vec<_>>().concat(), honest].concat();
+    client.stream.write_all(&all).await.unwrap();
+    loop {
+        let read = timeout(BOUND, read_frame(&mut client.stream)).await;
+        let (kind, _, stream, _) = read.expect("no answer").expect("closed");
+        if (kind, stream) == (HEADERS, 101) {
+            break;
+        }
+    }
+    let targets: Vec<_> = origin.received().into_iter().map(|r| r.target).collect();
+    assert_eq!(targets, ["/api/honest"]);
+    eventually("all are counted", || async {
+        let metrics = proxy.admin("GET", "/metrics", "").await.body;
+        metrics.contains("{route=\"\",class=\"4xx\"} 10\n")
+    })
+    .await;
 }
