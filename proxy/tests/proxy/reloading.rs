@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::AsyncWriteExt;
 
 use crate::support::{Answer, Origin, Proxy, eventually, read_until};
+use crate::table::client::Client;
 
 /// A proxy with a file of its own, in a folder of its own.
 pub(crate) struct Filed {
@@ -90,11 +91,8 @@ async fn load(proxy: Arc<Filed>, stop: Arc<AtomicBool>, lost: Arc<Mutex<Vec<[u16
         kept.write_all(b"GET /api/ HTTP/1.1\r\nHost: x\r\n\r\n")
             .await
             .unwrap();
-        let three = read_until(&mut kept, " 0").await;
-        let three = three
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok());
+        let three = Client::new(&mut kept).answer(false).await.ok().flatten();
+        let three = three.and_then(|got| got.statuses.last().copied());
         let statuses = [one, two, three.unwrap_or(0)];
         if statuses != [200, 200, 200] {
             lost.lock().unwrap().push(statuses);
