@@ -22,7 +22,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant as StdInstant};
 
 use async_trait::async_trait;
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_core::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
@@ -145,6 +145,13 @@ impl ClientStream {
     pub fn send_from(&self, twin: Twin) {
         if self.plain().is_some() {
             self.twin.get_or_init(|| Box::new(twin));
+        }
+    }
+
+    /// Has these pieces, which are written next, go out together; over TLS each is written by itself.
+    pub fn gather(&self, pieces: impl Iterator<Item = Bytes>) {
+        if let Some(plain) = self.plain() {
+            plain.gather(pieces);
         }
     }
 

@@ -7,6 +7,7 @@
 
 pub mod body;
 pub mod client;
+mod gathered;
 mod http2;
 pub mod pace;
 pub mod plain;

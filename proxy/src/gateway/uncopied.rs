@@ -3,7 +3,8 @@
 //! Pingora gathers the pieces that have come from a server meanwhile in a buffer, and writes that:
 //! of a large answer every byte is copied once more, and once again where the buffer grows. From the
 //! header of such an answer to its end, [`Uncopied`] therefore stands in for the client's session. It
-//! writes the pieces one by one, and leaves everything else to the session that it holds.
+//! writes the pieces one by one, which the client's stream gathers, and leaves everything else to the
+//! session that it holds.
 //!
 //! Pingora's trait for sessions that are not its own is left out of its documentation, and may change
 //! with a later version; this file would then have to change with it, or go.
@@ -27,6 +28,8 @@ use pingora_core::protocols::l4::socket::SocketAddr;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
+
+use crate::front::client::ClientStream;
 
 /// Up to this size it costs less to copy pieces than to write them one by one.
 const SMALL: usize = 16 * 1024;
@@ -111,6 +114,10 @@ struct Uncopied {
 impl Uncopied {
     /// Writes tasks one by one; says whether the answer is over.
     async fn write_each(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+        let stream = self.held.stream().as_any();
+        if let Some(client) = stream.downcast_ref::<ClientStream>() {
+            client.gather(tasks.iter().filter_map(piece).cloned());
+        }
         let mut end = false;
         for task in tasks {
             end = task.is_end();
@@ -157,6 +164,14 @@ impl Deref for Held {
 impl DerefMut for Held {
     fn deref_mut(&mut self) -> &mut HttpSession {
         self.0.as_mut().expect("taken out only by `drop`")
+    }
+}
+
+/// The piece that a task writes.
+fn piece(task: &HttpTask) -> Option<&Bytes> {
+    match task {
+        HttpTask::Body(piece, _) => piece.as_ref().filter(|piece| !piece.is_empty()),
+        _ => None,
     }
 }
 
