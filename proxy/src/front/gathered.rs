@@ -142,7 +142,7 @@ mod tests {
     fn what_was_not_announced_does_not_wait() {
         let piece = Bytes::from(vec![1; 20_000]);
         assert!(!gathering(&[]).takes(&[IoSlice::new(b"head")]));
-        assert!(!gathering(&[piece.clone()]).takes(&[IoSlice::new(&piece)]));
+        assert!(!gathering(std::slice::from_ref(&piece)).takes(&[IoSlice::new(&piece)]));
         let mut gathered = gathering(&[piece.clone(), piece.clone()]);
         assert!(gathered.takes(&[IoSlice::new(b"head")]));
         assert!(
