@@ -77,6 +77,8 @@ async fn numbered(
     walk.wanted = Some(limit);
     if offset >= count {
         walk.stage = Stage::End;
+    } else if offset > count / 2 && !walk.is_search() {
+        walk.skip_to_the_last(count - offset).await?;
     }
     let mut start = json::to_bytes(&head);
     // The array is open: the rows and the end of it follow.

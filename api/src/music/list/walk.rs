@@ -30,7 +30,7 @@ pub(super) struct Walk {
     pub(super) skip: i64,
     /// How many more are wanted; `None`: all.
     pub(super) wanted: Option<i64>,
-    /// How many rows the next window of a search looks at: [`FIRST_LOOK`], and then more and more.
+    /// How many rows the next window of a search looks at: [`FIRST_LOOK`], and then as many as seem needed.
     pub(super) look: i64,
 }
 
@@ -135,7 +135,6 @@ impl Walk {
             take,
             look: self.look,
         };
-        self.look = (self.look * 4).min(SEARCHED_ROWS);
         if !self.is_search() {
             // The first window goes past all that are left out.
             self.skip = 0;
@@ -144,9 +143,43 @@ impl Walk {
         // A search is many windows, which are bounded together.
         let mut work = self.reads.database().work_apart();
         let found = work.run(move |connection| window.query(connection)).await?;
+        let missing = self.wanted.map(|wanted| self.skip + wanted - found.fitted);
+        self.look = next_look(self.look, found.fitted, missing);
         self.skip = (self.skip - found.fitted).max(0);
         Ok(found)
     }
+
+    /// Leaves out the rows that are to be, from the end of the list, where `left` rows are still to come: the way there
+    /// is shorter. Only without a search.
+    pub(super) async fn skip_to_the_last(&mut self, left: i64) -> Result<(), Fault> {
+        let before = Window {
+            filter: self.filter.clone(),
+            ordering: self.ordering.reversed(),
+            after: None,
+            skip: left,
+            take: 1,
+            look: 1,
+        };
+        let found = self.reads.window(before).await?;
+        if let Some(before) = found.rows.first() {
+            self.stage = Stage::After(Position::of(before, &self.ordering));
+            self.skip = 0;
+        }
+        Ok(())
+    }
+}
+
+/// Returns how many rows the next window of a search looks at: as many as should hold what is missing, as far as the
+/// last one tells, of which so many rows fitted; no less than at first, and no more than a statement may.
+fn next_look(look: i64, fitted: i64, missing: Option<i64>) -> i64 {
+    let grown = look * 4;
+    let enough = match missing {
+        Some(missing) if fitted > 0 => missing.saturating_mul(look) / fitted,
+        _ => grown,
+    };
+    // With a quarter more, so that it seldom takes another one.
+    let enough = enough.saturating_add(enough / 4);
+    enough.min(grown).clamp(FIRST_LOOK, SEARCHED_ROWS)
 }
 
 /// Returns the id that a position in the plain list is; before the beginning, the least there could be.
@@ -154,5 +187,27 @@ fn id_of(position: Option<&Position>) -> i64 {
     match position.and_then(|position| position.keys().first()) {
         Some(Key::Number(id)) => *id,
         _ => i64::MIN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_looks_at_as_many_rows_as_seem_needed() {
+        for (look, fitted, missing, expected) in [
+            (250, 0, Some(51), 1000),
+            (250, 250, None, 1000),
+            (4000, 0, None, 5000),
+            (250, 16, Some(85), 1000),
+            (250, 50, Some(51), 318),
+            (1000, 100, Some(3), 250),
+            (1000, 1, Some(50), 4000),
+            (5000, 1, Some(i64::MAX), 5000),
+        ] {
+            let next = next_look(look, fitted, missing);
+            assert_eq!(next, expected, "{look} {fitted} {missing:?}");
+        }
     }
 }
