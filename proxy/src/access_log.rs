@@ -4,17 +4,21 @@
 //! dropped and counted rather than requests, or the end of the process, held up.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use serde::Serialize;
+mod entry;
+
+pub use entry::{Entry, TryEntry};
 
 use crate::recent::Recent;
 
-/// Lines that may wait for the writer.
-const WAITING: usize = 16 * 1024;
+/// How many bytes of lines may wait for the writer.
+const WAITING: usize = 8 * 1024 * 1024;
+/// What the writer keeps in hand of the memory that lines have waited in.
+const KEPT: usize = 1024 * 1024;
 /// How long a line may wait for others to be written with it.
 const GATHERING: Duration = Duration::from_millis(20);
 
@@ -28,65 +32,29 @@ pub enum Destination {
     Off,
 }
 
-/// What is logged of one request.
-#[derive(Debug, Serialize)]
-pub struct Entry<'a> {
-    /// When the request had arrived, RFC 3339.
-    pub time: String,
-    /// The id that the client and the API saw.
-    pub request_id: &'a str,
-    /// The client's address.
-    pub client: String,
-    /// The protocol of the request: `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`; not of a head over HTTP/1
-    /// that was refused.
-    pub protocol: Option<&'static str>,
-    /// The method, when it could be read.
-    pub method: Option<&'a str>,
-    /// The path without its query, when it could be read.
-    pub path: Option<&'a str>,
-    /// The status; 499 when the client left before it got one.
-    pub status: u16,
-    /// Bytes of the body that were sent.
-    pub bytes: usize,
-    /// The route that matched.
-    pub route: Option<Arc<str>>,
-    /// The upstream that the route names.
-    pub upstream: Option<&'a str>,
-    /// Who answered.
-    pub instance: &'a str,
-    /// Every try: where, what came of it, and how long it took.
-    pub tries: &'a [TryEntry],
-    /// From the arrival to the first byte of a server's answer.
-    pub first_byte_ms: Option<f64>,
-    /// From the arrival to the end of the answer.
-    pub total_ms: f64,
-    /// Why the proxy refused the request or failed.
-    pub cause: Option<&'a str>,
-}
-
-/// One try of a request.
-#[derive(Debug, Clone, Serialize)]
-pub struct TryEntry {
-    /// The server's endpoint.
-    pub server: Arc<str>,
-    /// What came of it.
-    pub outcome: &'static str,
-    /// What the server answered, if it did.
-    pub status: Option<u16>,
-    /// From the arrival of the request to the beginning of the try.
-    pub began_ms: f64,
-    /// How long it took until that was known.
-    pub ms: f64,
-}
-
 /// The access log; cheap to use from many tasks.
 #[derive(Debug)]
 pub struct AccessLog {
     /// Whether anything is written.
     on: AtomicBool,
-    lines: SyncSender<Vec<u8>>,
+    tray: Arc<Tray>,
     recent: Recent,
     dropped: Arc<AtomicU64>,
+}
+
+/// Where lines wait for the writer, one behind the other.
+#[derive(Debug, Default)]
+struct Tray {
+    /// Held for the copy of one line, or to take all of them.
+    waiting: Mutex<Waiting>,
+    filled: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: Vec<u8>,
+    /// There will be no more.
+    is_over: bool,
 }
 
 /// The thread that writes; wait for it at the end, so that the last lines are not lost.
@@ -97,18 +65,19 @@ impl AccessLog {
     /// Opens the log and starts its writer.
     pub fn open(destination: Destination) -> io::Result<(Self, Writer)> {
         let dropped = Arc::new(AtomicU64::new(0));
-        let (lines, receiver) = sync_channel(WAITING);
+        let tray = Arc::new(Tray::default());
+        let taken = Arc::clone(&tray);
         let (alive, ended) = sync_channel(0);
         let lost = Arc::clone(&dropped);
         std::thread::Builder::new()
             .name("access-log".into())
             .spawn(move || {
                 let _alive: SyncSender<()> = alive;
-                write_all(&receiver, &lost, io::stdout());
+                write_all(&taken, &lost, io::stdout());
             })?;
         let log = Self {
             on: AtomicBool::new(false),
-            lines,
+            tray,
             recent: Recent::default(),
             dropped,
         };
@@ -116,17 +85,17 @@ impl AccessLog {
         Ok((log, Writer(ended)))
     }
 
-    /// A log whose lines are left to whoever takes the other end.
+    /// A log whose lines are left where they wait.
     #[cfg(test)]
-    pub(crate) fn to_memory() -> (Self, Receiver<Vec<u8>>) {
-        let (sender, receiver) = sync_channel(WAITING);
+    pub(crate) fn to_memory() -> (Self, impl Fn() -> Vec<u8>) {
+        let tray = Arc::new(Tray::default());
         let log = Self {
             on: AtomicBool::new(true),
-            lines: sender,
+            tray: Arc::clone(&tray),
             recent: Recent::default(),
             dropped: Arc::default(),
         };
-        (log, receiver)
+        (log, move || std::mem::take(&mut tray.lock().lines))
     }
 
     /// The last requests that may be worth a look.
@@ -151,14 +120,56 @@ impl AccessLog {
         if !self.on.load(Ordering::Relaxed) {
             return;
         }
-        // An entry is made of strings and numbers: serialising it cannot fail.
-        let Ok(mut line) = serde_json::to_vec(entry) else {
-            return;
-        };
+        let mut line = entry.to_json();
         line.push(b'\n');
-        if self.lines.try_send(line).is_err() {
+        if !self.tray.put(&line) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        self.tray.lock().is_over = true;
+        self.tray.filled.notify_one();
+    }
+}
+
+impl Tray {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lays a line down, unless too many wait.
+    fn put(&self, line: &[u8]) -> bool {
+        let mut waiting = self.lock();
+        if waiting.lines.len() + line.len() > WAITING {
+            return false;
+        }
+        let is_first = waiting.lines.is_empty();
+        waiting.lines.extend_from_slice(line);
+        drop(waiting);
+        if is_first {
+            self.filled.notify_one();
+        }
+        true
+    }
+
+    /// Waits for the first line; false when there will be none.
+    fn wait(&self) -> bool {
+        let waiting = self.lock();
+        let waiting = self
+            .filled
+            .wait_while(waiting, |waiting| {
+                waiting.lines.is_empty() && !waiting.is_over
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        !waiting.lines.is_empty()
+    }
+
+    /// Takes all lines and leaves an empty buffer in their place.
+    fn take(&self, empty: Vec<u8>) -> Vec<u8> {
+        std::mem::replace(&mut self.lock().lines, empty)
     }
 }
 
@@ -171,28 +182,16 @@ impl Writer {
     }
 }
 
-/// A moment as RFC 3339 in UTC with milliseconds.
-pub fn timestamp(at: SystemTime) -> String {
-    const FORMAT: &[time::format_description::BorrowedFormatItem<'_>] = time::macros::format_description!(
-        "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
-    );
-    // A clock outside of the years 0 to 9999 is no reason to fail.
-    time::OffsetDateTime::from(at)
-        .format(FORMAT)
-        .unwrap_or_default()
-}
-
-fn write_all(lines: &Receiver<Vec<u8>>, dropped: &AtomicU64, out: impl Write) {
+fn write_all(tray: &Tray, dropped: &AtomicU64, mut out: impl Write) {
     let mut told = 0;
-    let mut out = io::BufWriter::with_capacity(64 * 1024, out);
-    while let Ok(line) = lines.recv() {
-        // A closed standard output is no reason to stop serving.
-        let _ = out.write_all(&line);
+    let mut lines = Vec::new();
+    while tray.wait() {
         gather();
-        while let Ok(line) = lines.try_recv() {
-            let _ = out.write_all(&line);
-        }
-        let _ = out.flush();
+        lines = tray.take(lines);
+        // A closed standard output is no reason to stop serving.
+        let _ = out.write_all(&lines).and_then(|()| out.flush());
+        lines.clear();
+        lines.shrink_to(KEPT);
         let lost = dropped.load(Ordering::Relaxed) - told;
         told += lost;
         if lost > 0 {
@@ -216,7 +215,6 @@ fn gather() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -233,22 +231,16 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_written_in_utc() {
-        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(86_400_042);
-        assert_eq!(timestamp(at), "1970-01-02T00:00:00.042Z");
-    }
-
-    #[test]
     fn every_line_is_written_before_the_writer_ends() {
-        let (log, receiver) = AccessLog::to_memory();
         let sink = Sink::default();
-        let out = sink.clone();
-        let thread = std::thread::spawn(move || write_all(&receiver, &AtomicU64::new(0), out));
+        let (log, _) = AccessLog::to_memory();
+        let (tray, out) = (Arc::clone(&log.tray), sink.clone());
+        let thread = std::thread::spawn(move || write_all(&tray, &AtomicU64::new(0), out));
         for status in 200..300 {
             log.write(&Entry {
-                time: String::new(),
+                time: std::time::SystemTime::UNIX_EPOCH,
                 request_id: "id",
-                client: "127.0.0.1".into(),
+                client: "127.0.0.1".parse().unwrap(),
                 protocol: Some("HTTP/1.1"),
                 method: Some("GET"),
                 path: Some("/\"\n"),
@@ -258,8 +250,8 @@ mod tests {
                 upstream: None,
                 instance: "proxy",
                 tries: &[],
-                first_byte_ms: None,
-                total_ms: 0.5,
+                first_byte: None,
+                total: Duration::from_micros(500),
                 cause: None,
             });
         }

@@ -21,13 +21,17 @@ pub struct Drain {
     phase: watch::Sender<Phase>,
     /// The same for Pingora, which wants to know only whether it has begun.
     begun: watch::Sender<bool>,
+    /// What Pingora looks at: one for all requests.
+    told: watch::Receiver<bool>,
 }
 
 impl Default for Drain {
     fn default() -> Self {
+        let (begun, told) = watch::channel(false);
         Self {
             phase: watch::Sender::new(Phase::Serving),
-            begun: watch::Sender::new(false),
+            begun,
+            told,
         }
     }
 }
@@ -52,7 +56,7 @@ impl Drain {
     }
 
     /// The watch that Pingora takes.
-    pub fn watch(&self) -> watch::Receiver<bool> {
-        self.begun.subscribe()
+    pub fn watch(&self) -> &watch::Receiver<bool> {
+        &self.told
     }
 }

@@ -11,8 +11,8 @@ use std::time::SystemTime;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use crate::access_log::timestamp;
 use crate::figures::Tally;
+use crate::moment::timestamp;
 
 /// How many events are kept for those who ask later.
 const KEPT: usize = 1000;

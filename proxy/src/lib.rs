@@ -37,6 +37,7 @@ pub mod healthcheck;
 pub mod idempotency;
 pub mod keepalive;
 pub mod live;
+pub mod moment;
 pub mod rate_limit;
 pub mod recent;
 pub mod reload;

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -14,7 +15,7 @@ use crate::access_log::Entry;
 /// How many are kept of each kind.
 const KEPT: usize = 100;
 /// From when on the wait for the first byte, or else the whole request, is slow.
-const SLOW_MS: f64 = 1000.0;
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Why a request is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -52,8 +53,8 @@ impl Recent {
     /// Keeps a request if it is one of these.
     pub fn take_in(&self, entry: &Entry<'_>) {
         let Some(why) = reason(entry) else { return };
-        // An entry is made of strings and numbers: serialising it cannot fail.
-        let Ok(line) = serde_json::to_value(entry) else {
+        // What was written as JSON can be read as JSON.
+        let Ok(line) = serde_json::from_slice(&entry.to_json()) else {
             return;
         };
         let record = Arc::new(Record {
@@ -93,7 +94,7 @@ fn reason(entry: &Entry<'_>) -> Option<Why> {
         Some(Why::Retried)
     } else if entry.cause.is_some() {
         Some(Why::Refused)
-    } else if entry.first_byte_ms.unwrap_or(entry.total_ms) >= SLOW_MS {
+    } else if entry.first_byte.unwrap_or(entry.total) >= SLOW {
         Some(Why::Slow)
     } else {
         None
@@ -105,11 +106,11 @@ mod tests {
     use super::*;
     use crate::access_log::TryEntry;
 
-    fn entry<'a>(id: &'a str, status: u16, tries: &'a [TryEntry], total_ms: f64) -> Entry<'a> {
+    fn entry<'a>(id: &'a str, status: u16, tries: &'a [TryEntry], total: Duration) -> Entry<'a> {
         Entry {
-            time: String::new(),
+            time: std::time::SystemTime::UNIX_EPOCH,
             request_id: id,
-            client: String::new(),
+            client: "127.0.0.1".parse().unwrap(),
             protocol: Some("HTTP/1.1"),
             method: Some("GET"),
             path: Some("/"),
@@ -119,8 +120,8 @@ mod tests {
             upstream: None,
             instance: "a",
             tries,
-            first_byte_ms: None,
-            total_ms,
+            first_byte: None,
+            total,
             cause: (status == 404).then_some("nothing there"),
         }
     }
@@ -131,19 +132,19 @@ mod tests {
             server: "10.0.0.1:80".into(),
             outcome,
             status: None,
-            began_ms: 0.0,
-            ms: 1.0,
+            began: Duration::ZERO,
+            took: Duration::from_millis(1),
         };
         let tries = [attempt("silent"), attempt("answered")];
         for (status, tries, ms, expected) in [
-            (200, &tries[1..], 999.0, None),
-            (200, &tries[1..], 1000.0, Some(Why::Slow)),
-            (200, &tries[..], 1.0, Some(Why::Retried)),
-            (502, &tries[..1], 1.0, Some(Why::Failed)),
-            (404, &[], 1.0, Some(Why::Refused)),
+            (200, &tries[1..], 999, None),
+            (200, &tries[1..], 1000, Some(Why::Slow)),
+            (200, &tries[..], 1, Some(Why::Retried)),
+            (502, &tries[..1], 1, Some(Why::Failed)),
+            (404, &[], 1, Some(Why::Refused)),
         ] {
             assert_eq!(
-                reason(&entry("id", status, tries, ms)),
+                reason(&entry("id", status, tries, Duration::from_millis(ms))),
                 expected,
                 "{status}"
             );
@@ -153,9 +154,9 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded_by_kind() {
         let recent = Recent::default();
-        recent.take_in(&entry("failed", 503, &[], 1.0));
+        recent.take_in(&entry("failed", 503, &[], Duration::ZERO));
         for number in 0..2 * KEPT {
-            recent.take_in(&entry(&number.to_string(), 404, &[], 1.0));
+            recent.take_in(&entry(&number.to_string(), 404, &[], Duration::ZERO));
         }
         assert_eq!(recent.all().len(), KEPT + 1);
         assert!(recent.find("0").is_none() && recent.find("199").is_some());

@@ -146,7 +146,10 @@ impl fmt::Display for Matcher {
 
 /// Tells whether every server reads this path alike.
 fn is_plain(path: &str) -> bool {
-    !path.contains(['%', '\\', ';']) && !path.contains("//") && !path.contains("/.")
+    let bytes = path.as_bytes();
+    let is_read_twice = |two: &[u8]| matches!(two, b"//" | b"/.");
+    !bytes.iter().any(|byte| matches!(byte, b'%' | b'\\' | b';'))
+        && !bytes.windows(2).any(is_read_twice)
 }
 
 /// Reads a path loosely; `None` when it has a dot segment.

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{Query, State};
@@ -265,10 +265,14 @@ fn candidate(explained: &Explained, now: Instant) -> Candidate {
         cause,
         in_flight: candidate.in_flight,
         max_connections: server.max_connections(),
-        first_byte_ms: first_byte.map(crate::gateway::exchange::milliseconds),
+        first_byte_ms: first_byte.map(milliseconds),
         picked: *picked,
         why: reason.words(),
     }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// Reads the description of a request; the error says in a sentence what is wrong with it.

@@ -8,7 +8,7 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::Admin;
-use crate::access_log::timestamp;
+use crate::moment::timestamp;
 use crate::respond;
 use crate::upstream::Upstream;
 use crate::upstream::health::State as Fitness;

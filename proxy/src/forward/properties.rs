@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::tests::{STRANGER, request, response};
+use super::tests::{STRANGER, Sender, request, response};
 use super::*;
 
 /// Fields as another hand would sort them, by name only: not by what is nominated.
@@ -83,7 +83,7 @@ proptest! {
     #[test]
     fn only_what_is_meant_for_a_server_reaches_it(fields in any_fields(), trusted: bool) {
         let sent: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        let client = Client { is_trusted_proxy: trusted, ..STRANGER };
+        let client = Sender { is_trusted_proxy: trusted, ..STRANGER };
         let after = request(&sent, &client);
         for name in NOT_FOR_SERVERS {
             prop_assert!(!after.contains_key(name), "{}", name);

@@ -2,11 +2,19 @@
 
 use super::*;
 
-pub(super) const STRANGER: Client<'_> = Client {
-    address: IpAddr::V4(std::net::Ipv4Addr::new(9, 9, 9, 9)),
-    real: IpAddr::V4(std::net::Ipv4Addr::new(9, 9, 9, 9)),
+/// Who sends a request, and how it is passed on.
+#[derive(Clone, Copy)]
+pub(super) struct Sender {
+    pub(super) address: &'static str,
+    pub(super) real: &'static str,
+    pub(super) is_trusted_proxy: bool,
+    pub(super) version: Version,
+}
+
+pub(super) const STRANGER: Sender = Sender {
+    address: "9.9.9.9",
+    real: "9.9.9.9",
     is_trusted_proxy: false,
-    scheme: "http",
     version: Version::HTTP_11,
 };
 
@@ -19,26 +27,30 @@ fn headers(fields: &[(&str, &str)]) -> HeaderMap {
     headers
 }
 
-fn apply(mut headers: HeaderMap, changes: Changes) -> HeaderMap {
-    for name in changes.remove {
-        headers.remove(name);
-    }
-    for (name, value) in changes.set {
-        headers.insert(name, value);
-    }
+fn pass_on(sent: &HeaderMap, sender: &Sender, deadline: Option<u64>) -> HeaderMap {
+    let mut headers = sent.clone();
+    let address = sender.address.parse().unwrap();
+    let client = Client {
+        address,
+        written: &written(address),
+        real: sender.real.parse().unwrap(),
+        is_trusted_proxy: sender.is_trusted_proxy,
+        scheme: "http",
+        version: sender.version,
+    };
+    let id = HeaderValue::from_static("id");
+    to_server(&mut headers, sent, &client, &id, deadline);
     headers
 }
 
-pub(super) fn request(fields: &[(&str, &str)], client: &Client<'_>) -> HeaderMap {
-    let headers = headers(fields);
-    let changes = request_changes(&headers, client, "id", None);
-    apply(headers, changes)
+pub(super) fn request(fields: &[(&str, &str)], sender: &Sender) -> HeaderMap {
+    pass_on(&headers(fields), sender, None)
 }
 
 pub(super) fn response(fields: &[(&str, &str)]) -> HeaderMap {
-    let headers = headers(fields);
-    let changes = response_changes(&headers, "1.2.3.4:80", "id");
-    apply(headers, changes)
+    let mut headers = headers(fields);
+    to_client(&mut headers, "1.2.3.4:80", &HeaderValue::from_static("id"));
+    headers
 }
 
 fn check(headers: &HeaderMap, expected: &[(&str, Option<&str>)]) {
@@ -78,9 +90,9 @@ fn a_stranger_s_word_on_addresses_is_replaced() {
 
 #[test]
 fn a_trusted_proxy_s_word_is_kept_and_its_address_appended() {
-    let proxy = Client {
-        address: "::1".parse().unwrap(),
-        real: "2.2.2.2".parse().unwrap(),
+    let proxy = Sender {
+        address: "::1",
+        real: "2.2.2.2",
         is_trusted_proxy: true,
         version: Version::HTTP_10,
         ..STRANGER
@@ -111,7 +123,7 @@ fn a_trusted_proxy_s_word_is_kept_and_its_address_appended() {
 
 #[test]
 fn a_trusted_proxy_may_name_its_client_in_one_field() {
-    let proxy = Client {
+    let proxy = Sender {
         is_trusted_proxy: true,
         ..STRANGER
     };
@@ -123,7 +135,7 @@ fn a_trusted_proxy_may_name_its_client_in_one_field() {
 
 #[test]
 fn a_trusted_proxy_s_silence_is_no_word() {
-    let proxy = Client {
+    let proxy = Sender {
         is_trusted_proxy: true,
         ..STRANGER
     };
@@ -148,12 +160,11 @@ fn a_trusted_proxy_s_silence_is_no_word() {
 #[test]
 fn a_request_carries_its_id_and_the_given_deadline() {
     let sent = headers(&[("x-request-deadline", "1"), ("x-request-id", "theirs")]);
-    let changes = request_changes(&sent, &STRANGER, "ours", Some(1_700_000_000_000));
     check(
-        &apply(sent, changes),
+        &pass_on(&sent, &STRANGER, Some(1_700_000_000_000)),
         &[
             ("x-request-deadline", Some("1700000000000")),
-            ("x-request-id", Some("ours")),
+            ("x-request-id", Some("id")),
         ],
     );
 }
@@ -165,9 +176,9 @@ fn addresses_are_written_as_each_field_asks() {
         ("::ffff:10.0.0.1", "10.0.0.1", "10.0.0.1"),
         ("2001:db8::1", "2001:db8::1", "\"[2001:db8::1]\""),
     ] {
-        let client = Client {
-            address: address.parse().unwrap(),
-            real: address.parse().unwrap(),
+        let client = Sender {
+            address,
+            real: address,
             ..STRANGER
         };
         let element = format!("for={node};proto=http");
@@ -265,4 +276,27 @@ fn a_length_given_several_times_is_passed_on_once() {
         &response(&[("content-length", "2")]),
         &[("content-length", Some("2"))],
     );
+}
+
+#[test]
+fn only_an_authority_is_told_as_the_host() {
+    for (host, told) in [
+        ("shop", true),
+        ("shop.example:8080", true),
+        ("[::1]:80", true),
+        ("a_b", true),
+        ("shop:", true),
+        ("", false),
+        ("a b", false),
+        ("a\"b", false),
+        ("a/b", false),
+        ("shop:80:80", false),
+    ] {
+        assert_eq!(is_authority(host), told, "{host:?}");
+        let by_the_parser = host
+            .parse::<Uri>()
+            .is_ok_and(|uri| uri.authority().is_some());
+        let by_the_parser = by_the_parser && !host.contains('"');
+        assert_eq!(is_authority(host), by_the_parser, "{host:?}");
+    }
 }

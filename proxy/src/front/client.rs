@@ -12,25 +12,24 @@
 //! A client that closes its sending side may still be reading (`printf … | nc -N`), or may be
 //! gone: nobody can tell until something is written to it. It is given a while.
 
+mod as_stream;
+mod held;
+
 use std::future::poll_fn;
 use std::io;
 use std::mem::{self, MaybeUninit};
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant as StdInstant};
 
-use async_trait::async_trait;
 use bytes::{Buf, Bytes, BytesMut};
-use pingora_core::protocols::raw_connect::ProxyDigest;
-use pingora_core::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
-    TimingDigest, UniqueID, UniqueIDType,
-};
+use pingora_core::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
+use self::held::HELD;
 use super::body::BodyEnd;
 use super::pace::Pace;
 use super::plain::PlainStream;
@@ -69,6 +68,10 @@ pub struct ClientStream {
     stalled: Option<Pin<Box<Sleep>>>,
     /// Bytes of the answer that the system can send by itself.
     twin: OnceLock<Box<Twin>>,
+    /// What is written next is the head of an answer, and is held back.
+    holds_next: bool,
+    /// The head of an answer that waits for what follows it.
+    held: BytesMut,
 }
 
 impl ClientStream {
@@ -86,6 +89,8 @@ impl ClientStream {
             outgoing: Pace::default(),
             stalled: None,
             twin: OnceLock::new(),
+            holds_next: false,
+            held: BytesMut::new(),
         }
     }
 
@@ -107,17 +112,29 @@ impl ClientStream {
         poll_fn(|cx| self.poll_fill(cx)).await
     }
 
-    /// Takes the head off and lets the body that follows it through.
+    /// Takes the head off and lets the body that follows it through; a body of known length that
+    /// is there already comes off with the head.
     pub fn begin_request(&mut self, head: usize, body: BodyEnd) -> BytesMut {
-        self.body = body;
+        let behind = self.ahead.len() - head;
+        let (taken, body_to_come) = match body {
+            BodyEnd::Length(length) if length <= behind as u64 => {
+                (head + length as usize, BodyEnd::NONE)
+            }
+            BodyEnd::Length(_) | BodyEnd::Chunked(_) => (head, body),
+        };
+        self.body = body_to_come;
         self.incoming = Pace::default();
         self.slow = None;
         self.outgoing = Pace::default();
-        if head == self.ahead.len() {
+        self.holds_next = match body {
+            BodyEnd::Length(length) => length <= HELD as u64,
+            BodyEnd::Chunked(_) => false,
+        };
+        if taken == self.ahead.len() {
             // Nothing stays behind, and so no memory.
             mem::take(&mut self.ahead)
         } else {
-            self.ahead.split_to(head)
+            self.ahead.split_to(taken)
         }
     }
 
@@ -180,7 +197,7 @@ impl ClientStream {
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut room = [MaybeUninit::uninit(); PIECE];
+        let mut room = [const { MaybeUninit::uninit() }; PIECE];
         let mut buffer = ReadBuf::uninit(&mut room);
         ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buffer))?;
         self.ahead.extend_from_slice(buffer.filled());
@@ -266,6 +283,10 @@ impl AsyncRead for ClientStream {
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        // Nothing more of the answer has come; its head goes ahead.
+        if let Poll::Ready(Err(error)) = this.poll_held(cx, &[]) {
+            return Poll::Ready(Err(error));
+        }
         if this.tunnel.load(Ordering::Acquire) {
             return this.poll_tunnel(cx, out);
         }
@@ -288,24 +309,42 @@ impl AsyncRead for ClientStream {
 
 impl AsyncWrite for ClientStream {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = match self.poll_twin(cx, bytes) {
+        let this = self.get_mut();
+        if this.holds(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        if this.twin.get().is_some() {
+            // The head goes ahead of what the system sends by itself.
+            ready!(this.poll_held(cx, &[]))?;
+        }
+        let with_held = ready!(this.poll_held(cx, &[io::IoSlice::new(bytes)]))?;
+        if with_held > 0 {
+            return Poll::Ready(Ok(with_held));
+        }
+        let written = match this.poll_twin(cx, bytes) {
             Some(sent) => sent,
-            None => Pin::new(&mut self.inner).poll_write(cx, bytes),
+            None => Pin::new(&mut this.inner).poll_write(cx, bytes),
         };
-        self.watch_write(cx, written)
+        this.watch_write(cx, written)
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bytes);
-        self.watch_write(cx, written)
+        let this = self.get_mut();
+        this.holds_next = false;
+        let with_held = ready!(this.poll_held(cx, bytes))?;
+        if with_held > 0 {
+            return Poll::Ready(Ok(with_held));
+        }
+        let written = Pin::new(&mut this.inner).poll_write_vectored(cx, bytes);
+        this.watch_write(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -313,11 +352,13 @@ impl AsyncWrite for ClientStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_held(cx, &[]))?;
         self.twin.take();
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_held(cx, &[]))?;
         if self.breaks_off.load(Ordering::Acquire) {
             return Poll::Ready(Ok(()));
         }
@@ -325,40 +366,5 @@ impl AsyncWrite for ClientStream {
     }
 }
 
-#[async_trait]
-impl Shutdown for ClientStream {
-    async fn shutdown(&mut self) {
-        if !self.breaks_off.load(Ordering::Acquire) {
-            Shutdown::shutdown(&mut *self.inner).await;
-        }
-    }
-}
-
-impl UniqueID for ClientStream {
-    fn id(&self) -> UniqueIDType {
-        self.inner.id()
-    }
-}
-
-impl Ssl for ClientStream {}
-
-#[async_trait]
-impl Peek for ClientStream {}
-
-impl GetTimingDigest for ClientStream {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.inner.get_timing_digest()
-    }
-}
-
-impl GetProxyDigest for ClientStream {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        None
-    }
-}
-
-impl GetSocketDigest for ClientStream {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.inner.get_socket_digest()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ mod preface;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,15 +25,16 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::{ALPN, Stream};
 use pingora_proxy::HttpProxy;
 use tokio::io::AsyncWriteExt;
-use tokio::time::{sleep_until, timeout, timeout_at};
+use tokio::time::{Sleep, sleep, sleep_until, timeout, timeout_at};
 
-use crate::access_log::{AccessLog, Entry, timestamp};
+use crate::access_log::{AccessLog, Entry};
 use crate::drain::{Drain, Phase};
+use crate::forward;
 use crate::gateway::Gateway;
-use crate::gateway::exchange::{Arrival, milliseconds};
+use crate::gateway::exchange::Arrival;
 use crate::head::{self, Verdict};
 use crate::live::InForce;
-use crate::request_id;
+use crate::request_id::RequestId;
 use crate::respond::{self, Failure};
 use crate::server::places::{Place, Rest};
 use body::BodyEnd;
@@ -58,7 +60,7 @@ pub struct Front {
 
 /// What came of reading a head.
 enum Arrived {
-    Request(Box<head::Accepted>),
+    Request(head::Accepted),
     Refused(Box<head::Refused>),
     Late,
     Gone,
@@ -77,6 +79,7 @@ impl Front {
         place: &mut Place,
     ) {
         let client = peer.ip().to_canonical();
+        let written = forward::written(client);
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             let nothing = BytesMut::new();
             return Box::pin(self.serve_http2(stream, nothing, (client, is_secure), place)).await;
@@ -86,13 +89,24 @@ impl Front {
         // Over TLS it is agreed on before the first byte, and later there is no way to HTTP/2.
         let mut may_be_http2 = !is_secure;
         let mut was_kept = false;
+        // One of each for all requests: to begin such a wait costs more than to look at it.
+        let mut timer = pin!(sleep(patience));
+        let mut closing = pin!(self.drain.reached(Phase::Closing));
         loop {
-            let rests = was_kept && connection.ahead().is_empty();
-            let rest = rests.then(|| place.rest());
-            let first_byte = self.first_byte(&mut connection, patience, rest);
-            let Some(first_byte) = first_byte.await else {
-                return;
-            };
+            if connection.ahead().is_empty() {
+                let rest = was_kept.then(|| place.rest());
+                let is_there = tokio::select! {
+                    biased;
+                    read = connection.read_more() => read.is_ok_and(|bytes| bytes > 0),
+                    () = until(timer.as_mut(), Instant::now() + patience) => false,
+                    () = called_back(rest) => false,
+                    () = closing.as_mut() => false,
+                };
+                if !is_there {
+                    return;
+                }
+            }
+            let first_byte = Instant::now();
             if may_be_http2 && self.begins_http2(&mut connection, first_byte).await {
                 let (stream, ahead) = connection.into_parts();
                 return Box::pin(self.serve_http2(stream, ahead, (client, is_secure), place)).await;
@@ -100,11 +114,12 @@ impl Front {
             may_be_http2 = false;
             let arrival = Arrival {
                 client,
+                written: written.clone(),
                 is_secure,
                 at: first_byte,
             };
             let accepted = match self.read_head(&mut connection, first_byte).await {
-                Arrived::Request(accepted) => *accepted,
+                Arrived::Request(accepted) => accepted,
                 Arrived::Refused(refused) => {
                     return Box::pin(self.refuse(connection, &arrival, *refused)).await;
                 }
@@ -124,27 +139,6 @@ impl Front {
         }
     }
 
-    /// Waits for the next request to begin; `None` when there will be none.
-    async fn first_byte(
-        &self,
-        connection: &mut ClientStream,
-        patience: Duration,
-        rest: Option<Rest<'_>>,
-    ) -> Option<Instant> {
-        if connection.ahead().is_empty() {
-            let read = tokio::select! {
-                biased;
-                read = timeout(patience, connection.read_more()) => read,
-                () = called_back(rest) => return None,
-                () = self.drain.reached(Phase::Closing) => return None,
-            };
-            if !matches!(read, Ok(Ok(bytes)) if bytes > 0) {
-                return None;
-            }
-        }
-        Some(Instant::now())
-    }
-
     /// Whether a plain connection begins as HTTP/2; what is neither is left to [`head`].
     async fn begins_http2(&self, connection: &mut ClientStream, first_byte: Instant) -> bool {
         let deadline = (first_byte + self.live.load().clients.header_timeout).into();
@@ -160,15 +154,15 @@ impl Front {
     }
 
     async fn read_head(&self, connection: &mut ClientStream, first_byte: Instant) -> Arrived {
-        let deadline = (first_byte + self.live.load().clients.header_timeout).into();
         let mut reader = head::Reader::new(self.limits);
+        let deadline = || (first_byte + self.live.load().clients.header_timeout).into();
         loop {
             match reader.read(connection.ahead()) {
-                Verdict::Accepted(accepted) => return Arrived::Request(Box::new(accepted)),
+                Verdict::Accepted(accepted) => return Arrived::Request(accepted),
                 Verdict::Refused(refused) => return Arrived::Refused(Box::new(refused)),
                 Verdict::Incomplete => {}
             }
-            match timeout_at(deadline, connection.read_more()).await {
+            match timeout_at(deadline(), connection.read_more()).await {
                 Ok(Ok(bytes)) if bytes > 0 => {}
                 Ok(_) => return Arrived::Gone,
                 Err(_) => return Arrived::Late,
@@ -188,18 +182,17 @@ impl Front {
             head::Framing::Length(length) => BodyEnd::Length(length),
             head::Framing::Chunked => BodyEnd::CHUNKED,
         };
-        let original = connection.begin_request(accepted.len, body);
-        let head = accepted
-            .rewritten
-            .map_or(original, |rewritten| rewritten.as_slice().into());
+        let taken = connection.begin_request(accepted.len, body);
+        let begin = match accepted.rewritten {
+            None => taken,
+            Some(head) => [&head[..], &taken[accepted.len..]].concat()[..].into(),
+        };
         let mut session = ServerSession::new_http1(connection);
-        session.set_pipelined_prefix(head);
-        let idle = self.live.load().clients.idle_timeout;
-        session.set_keepalive(Some(idle.as_secs().max(1)));
+        session.set_pipelined_prefix(begin);
         session.set_connection_user_context(Some(Box::new(arrival)));
         let reused = self
             .proxy
-            .process_new_http(session, &self.drain.watch())
+            .process_new_http(session, self.drain.watch())
             .await;
         let (stream, _) = reused.map(ReusedHttpStream::consume)?;
         let connection = stream.into_any().downcast::<ClientStream>().ok()?;
@@ -239,9 +232,10 @@ impl Front {
             status: refused.status,
             sentence: refused.reason,
         };
-        let request_id = request_id::fresh();
-        let page = respond::failure_page(failure, respond::Form::Json, &request_id).ok()?;
-        self.note(arrival, refused, protocol, &request_id, page.body_bytes());
+        let request_id = RequestId::fresh();
+        let request_id = request_id.as_str();
+        let page = respond::failure_page(failure, respond::Form::Json, request_id).ok()?;
+        self.note(arrival, refused, protocol, request_id, page.body_bytes());
         Some(page)
     }
 
@@ -258,9 +252,9 @@ impl Front {
         let unrouted = &self.live.load().unrouted;
         unrouted.count(refused.status.as_u16(), took);
         self.access_log.write(&Entry {
-            time: timestamp(SystemTime::now() - took),
+            time: SystemTime::now() - took,
             request_id,
-            client: arrival.client.to_string(),
+            client: arrival.client,
             protocol,
             method: refused.method.as_deref(),
             path: refused.path.as_deref(),
@@ -270,8 +264,8 @@ impl Front {
             upstream: None,
             instance: respond::INSTANCE,
             tries: &[],
-            first_byte_ms: None,
-            total_ms: milliseconds(took),
+            first_byte: None,
+            total: took,
             cause: Some(refused.reason),
         });
     }
@@ -282,6 +276,22 @@ impl Front {
 async fn say_goodbye(connection: &mut ClientStream, page: &respond::Page) -> io::Result<()> {
     connection.write_all(&page.to_http1()).await?;
     connection.shutdown().await
+}
+
+/// Waits until `deadline`, by a timer that may have been wound up for an earlier one: it is wound up
+/// anew when it has run out, and not for each wait that nothing comes of.
+async fn until(mut timer: Pin<&mut Sleep>, deadline: Instant) {
+    let deadline = deadline.into();
+    if timer.deadline() > deadline {
+        timer.as_mut().reset(deadline);
+    }
+    loop {
+        timer.as_mut().await;
+        if timer.deadline() >= deadline {
+            return;
+        }
+        timer.as_mut().reset(deadline);
+    }
 }
 
 /// Waits until the place of a connection that rests is taken.
@@ -298,5 +308,22 @@ fn late() -> head::Refused {
         reason: "The head of the request did not arrive in time.",
         method: None,
         path: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_timer_serves_many_waits() {
+        let began = Instant::now();
+        let mut timer = pin!(sleep(Duration::from_secs(3600)));
+        // It is wound up for an earlier moment, and may have rung before a later one is due.
+        for milliseconds in [5, 20, 20, 15, 40] {
+            let deadline = began + Duration::from_millis(milliseconds);
+            until(timer.as_mut(), deadline).await;
+            assert!(Instant::now() >= deadline, "{milliseconds}");
+        }
     }
 }

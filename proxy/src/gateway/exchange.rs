@@ -4,6 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
+use smallvec::SmallVec;
+
 use super::line::Unlogged;
 use super::tunnel::Tunnel;
 use super::uncopied::Shelf;
@@ -13,6 +16,7 @@ use crate::compress::Encoder;
 use crate::figures::InFlight;
 use crate::idempotency::Key;
 use crate::live::Live;
+use crate::request_id::RequestId;
 use crate::respond::Failure;
 use crate::retry;
 use crate::upstream::server::Server;
@@ -28,6 +32,8 @@ const EARLY: Duration = Duration::from_millis(500);
 pub struct Arrival {
     /// The client's address.
     pub client: IpAddr,
+    /// The same, as it is told to servers.
+    pub written: HeaderValue,
     /// Whether it speaks over TLS.
     pub is_secure: bool,
     /// When the first byte of its head was seen.
@@ -61,9 +67,7 @@ pub struct Exchange {
     /// Whose request it is: of trusted proxies, their client.
     pub client: IpAddr,
     /// Its id, the client's or a new one.
-    pub request_id: String,
-    /// The route that matched, for the log.
-    pub route: Option<Arc<str>>,
+    pub request_id: RequestId,
     /// It counts as in flight, on its route when that is known.
     pub in_flight: InFlight,
     /// The upstream that serves it.
@@ -101,7 +105,7 @@ pub struct Exchange {
     /// How many of its tries have sent something.
     pub sent_tries: u32,
     /// Every finished try, for the log.
-    pub tries: Vec<TryEntry>,
+    pub tries: SmallVec<[TryEntry; 1]>,
     /// The next try goes to this server, over a connection of its own.
     pub again: Option<Arc<Server>>,
     /// What the server of the current try has answered.
@@ -111,7 +115,7 @@ pub struct Exchange {
     /// From the arrival to the first byte of a server's answer.
     pub first_byte: Option<Duration>,
     /// Who answered.
-    pub instance: Option<String>,
+    pub instance: Option<HeaderValue>,
     /// Why the proxy answers itself.
     pub failure: Option<Failure>,
     /// The client's connection could be kept when the request arrived.
@@ -131,11 +135,11 @@ impl Exchange {
             arrival: Arrival {
                 is_secure: false,
                 client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                written: HeaderValue::from_static("0.0.0.0"),
                 at: now,
             },
             client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            request_id: String::new(),
-            route: None,
+            request_id: RequestId::NONE,
             upstream: None,
             settings: None,
             wish: Wish::default(),
@@ -153,7 +157,7 @@ impl Exchange {
             tried: Vec::new(),
             asked_another: false,
             sent_tries: 0,
-            tries: Vec::new(),
+            tries: SmallVec::new(),
             again: None,
             try_status: None,
             sent: None,
@@ -208,8 +212,8 @@ impl Exchange {
             server: Arc::clone(ended.server.endpoint_text()),
             outcome,
             status: self.try_status.take(),
-            began_ms: milliseconds(ended.began.saturating_duration_since(self.arrival.at)),
-            ms: milliseconds(now.saturating_duration_since(ended.began)),
+            began: ended.began.saturating_duration_since(self.arrival.at),
+            took: now.saturating_duration_since(ended.began),
         });
         Some(ended.server)
     }
@@ -311,9 +315,4 @@ pub struct RequestFacts {
     pub replayable: bool,
     /// A part of an answer has gone to the client.
     pub answered: bool,
-}
-
-/// A duration in milliseconds, for the log.
-pub fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
 }

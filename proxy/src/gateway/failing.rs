@@ -8,7 +8,7 @@ use pingora_error::{Error, ErrorSource, ErrorType, RetryType};
 use pingora_proxy::{FailToProxy, Session};
 
 use super::exchange::{Exchange, RequestFacts};
-use super::page_for;
+use super::serving::page_for;
 use super::uncopied;
 use crate::respond::Failure;
 use crate::retry::{self, Decision};

@@ -6,9 +6,9 @@ use std::time::{Instant, SystemTime};
 use http::{Method, StatusCode, Uri, Version};
 use pingora_proxy::Session;
 
-use super::exchange::{Exchange, milliseconds};
+use super::exchange::Exchange;
 use super::failing;
-use crate::access_log::{AccessLog, Entry, timestamp};
+use crate::access_log::{AccessLog, Entry};
 use crate::respond::{self, Failure};
 
 /// What is needed to log a request that ends without its session: a hook has panicked, or the
@@ -34,7 +34,8 @@ pub(super) fn begin(session: &Session, exchange: &mut Exchange, access_log: &Arc
 
 /// Logs a request whose session knows how it ended.
 pub(super) fn write(session: &Session, exchange: &mut Exchange) {
-    exchange.end_try("answered", Instant::now());
+    let now = Instant::now();
+    exchange.end_try("answered", now);
     let Some(unlogged) = exchange.unlogged.take() else {
         return;
     };
@@ -44,9 +45,7 @@ pub(super) fn write(session: &Session, exchange: &mut Exchange) {
         (None, None) => Failure::ClientGone.status(),
     };
     let bytes = session.body_bytes_sent();
-    count(exchange, status);
-    let line = entry(&unlogged, exchange, status, bytes);
-    unlogged.access_log.write(&line);
+    note(&unlogged, exchange, status, bytes, now);
 }
 
 impl Drop for Exchange {
@@ -59,23 +58,11 @@ impl Drop for Exchange {
         } else {
             Failure::Stopped
         });
-        self.end_try("cut", Instant::now());
+        let now = Instant::now();
+        self.end_try("cut", now);
         let status = self.failure.map_or(StatusCode::OK, Failure::status);
-        count(self, status);
-        unlogged
-            .access_log
-            .write(&entry(&unlogged, self, status, 0));
+        note(&unlogged, self, status, 0, now);
     }
-}
-
-fn count(exchange: &Exchange, status: StatusCode) {
-    let elapsed = exchange.arrival.at.elapsed();
-    // A tunnel may last for days: what is told of it is how soon it came about.
-    let took = match &exchange.tunnel {
-        Some(_) => exchange.first_byte.unwrap_or(elapsed),
-        None => elapsed,
-    };
-    exchange.in_flight.figures().count(status.as_u16(), took);
 }
 
 fn protocol(version: Version) -> &'static str {
@@ -86,30 +73,35 @@ fn protocol(version: Version) -> &'static str {
     }
 }
 
-fn entry<'a>(
-    unlogged: &'a Unlogged,
-    exchange: &'a Exchange,
-    status: StatusCode,
-    bytes: usize,
-) -> Entry<'a> {
-    let elapsed = exchange.arrival.at.elapsed();
-    Entry {
-        time: timestamp(SystemTime::now() - elapsed),
-        request_id: &exchange.request_id,
-        client: exchange.client.to_string(),
+/// Counts a request that ends `now`, and writes its line.
+fn note(unlogged: &Unlogged, exchange: &Exchange, status: StatusCode, bytes: usize, now: Instant) {
+    let elapsed = now.saturating_duration_since(exchange.arrival.at);
+    // A tunnel may last for days: what is told of it is how soon it came about.
+    let took = match &exchange.tunnel {
+        Some(_) => exchange.first_byte.unwrap_or(elapsed),
+        None => elapsed,
+    };
+    let figures = exchange.in_flight.figures();
+    figures.count(status.as_u16(), took);
+    let instance = exchange.instance.as_ref();
+    let instance = instance.map(|name| String::from_utf8_lossy(name.as_bytes()));
+    unlogged.access_log.write(&Entry {
+        time: SystemTime::now() - elapsed,
+        request_id: exchange.request_id.as_str(),
+        client: exchange.client,
         protocol: Some(protocol(unlogged.version)),
         method: Some(unlogged.method.as_str()),
         path: Some(unlogged.uri.path()),
         status: status.as_u16(),
         bytes,
-        route: exchange.route.clone(),
+        route: Some(&**figures.label()).filter(|label| !label.is_empty()),
         upstream: exchange.upstream.as_ref().map(|u| &**u.name()),
-        instance: exchange.instance.as_deref().unwrap_or(respond::INSTANCE),
+        instance: instance.as_deref().unwrap_or(respond::INSTANCE),
         tries: &exchange.tries,
-        first_byte_ms: exchange.first_byte.map(milliseconds),
-        total_ms: milliseconds(elapsed),
+        first_byte: exchange.first_byte,
+        total: elapsed,
         cause: exchange.failure.map(Failure::cause),
-    }
+    });
 }
 
 #[cfg(test)]
@@ -154,7 +146,7 @@ mod tests {
         });
         assert!(panicked.join().is_err());
         assert_eq!(server.in_flight(), 0);
-        let line: serde_json::Value = serde_json::from_slice(&lines.recv().unwrap()).unwrap();
+        let line: serde_json::Value = serde_json::from_slice(&lines()).unwrap();
         assert_eq!(
             (&line["status"], &line["path"]),
             (&500.into(), &"/api/".into())

@@ -6,6 +6,7 @@
 
 pub mod exchange;
 mod failing;
+mod fields;
 mod line;
 mod passing;
 mod serving;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{StatusCode, header};
+use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, OrErr, Result};
@@ -34,8 +36,8 @@ use crate::forward;
 use crate::idempotency::{Idempotency, Key};
 use crate::live::InForce;
 use crate::rate_limit::Limit;
-use crate::request_id;
-use crate::respond::{self, Failure};
+use crate::request_id::RequestId;
+use crate::respond::Failure;
 use crate::retry;
 use crate::upstream::Upstream;
 use crate::upstream::dialler::CutHandle;
@@ -91,6 +93,10 @@ impl ProxyHttp for Gateway {
         Exchange::new(self.live.load_full(), Instant::now())
     }
 
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {
+        // None: text is compressed by `compress`, and each module costs every request something.
+    }
+
     fn on_connection_reuse(
         &self,
         _session: &mut Session,
@@ -112,8 +118,8 @@ impl ProxyHttp for Gateway {
             // Over HTTP/2 it comes with the request.
             exchange.arrival = arrival;
         }
+        exchange.request_id = fields::of_request(request, |fields| RequestId::of(fields));
         let headers = &session.req_header().headers;
-        exchange.request_id = request_id::of(headers);
         exchange.client = exchange
             .live
             .clients
@@ -144,7 +150,6 @@ impl ProxyHttp for Gateway {
             limit,
             figures,
         } = found.route;
-        exchange.route = Some(Arc::clone(figures.label()));
         exchange.in_flight = figures.begin();
         if let Some(limit) = limit
             && let Err(refused) = limit.admit(exchange.client, Instant::now())
@@ -364,24 +369,6 @@ impl ProxyHttp for Gateway {
     ) -> bool {
         true
     }
-}
-
-/// Makes the page for a failure in the form that the client of a session prefers.
-fn page_for(session: &Session, exchange: &Exchange, failure: Failure) -> Result<respond::Page> {
-    let headers = &session.req_header().headers;
-    let form = if respond::prefers_html(headers) {
-        let host = headers
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok());
-        let sheet = exchange.live.routes.find(host, respond::STYLE_SHEET);
-        let styled = sheet.is_some_and(|found| matches!(*found.route.target, Target::Files(_)));
-        respond::Form::Html { styled }
-    } else {
-        respond::Form::Json
-    };
-    let mut page = respond::failure_page(failure, form, &exchange.request_id)?;
-    harden(page.header_mut(), exchange)?;
-    Ok(page)
 }
 
 /// Tells a client over TLS to come that way at once, where the others are sent there.

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::{HeaderMap, Method, StatusCode, Version, header};
-use pingora_error::{Error, ErrorType, Result};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
 use super::exchange::Exchange;
-use super::failing;
+use super::{failing, fields};
 use crate::balance::sticky;
 use crate::compress::{self, Encoder};
 use crate::forward;
@@ -30,9 +30,9 @@ const WRITE_TAKES: Duration = Duration::from_millis(1200);
 /// larger one.
 const SMALL_BODY: u64 = 64 * 1024;
 /// The word of an API that it is stopping.
-const DRAIN_HEADER: &str = "x-lb-drain";
+const DRAIN_HEADER: HeaderName = HeaderName::from_static("x-lb-drain");
 /// The word of an API that something all instances share is away.
-const CAUSE_HEADER: &str = "x-lb-cause";
+const CAUSE_HEADER: HeaderName = HeaderName::from_static("x-lb-cause");
 
 /// Settles what holds for a client's connection during this request.
 pub(super) fn settle_connection(session: &mut Session, exchange: &mut Exchange, draining: bool) {
@@ -57,46 +57,42 @@ pub(super) fn rewrite_request(
     request: &mut RequestHeader,
     exchange: &Exchange,
 ) -> Result<()> {
-    let headers = &session.req_header().headers;
-    let changes = forward::request_changes(
-        headers,
-        &forward::Client {
-            address: exchange.arrival.client,
-            real: exchange.client,
-            is_trusted_proxy: exchange.live.clients.trusts(exchange.arrival.client),
-            scheme: if exchange.arrival.is_secure {
-                "https"
-            } else {
-                "http"
-            },
-            version: session.req_header().version,
-        },
-        &exchange.request_id,
-        deadline(session, exchange, Instant::now()),
-    );
-    for name in &changes.remove {
-        request.remove_header(name);
-    }
-    for (name, value) in changes.set {
-        request.insert_header(name, value)?;
-    }
-    if let Some(key) = exchange.key.minted() {
-        request.insert_header(idempotency::FIELD, key)?;
-    }
-    if let Some(left) = forward::hops_left(&session.req_header().method, headers) {
-        request.insert_header(header::MAX_FORWARDS, left)?;
-    }
-    if exchange.websocket {
-        request.insert_header(header::CONNECTION, "Upgrade")?;
-        request.insert_header(header::UPGRADE, "websocket")?;
-    }
-    if let Some(current) = &exchange.current
-        && !headers.contains_key(header::HOST)
-    {
-        // An HTTP/1.0 client need not name a host; what goes on is HTTP/1.1, which must.
-        request.insert_header(header::HOST, current.server.host_field())?;
-    }
-    Ok(())
+    let sent = session.req_header();
+    let arrival = &exchange.arrival;
+    let client = forward::Client {
+        address: arrival.client,
+        written: &arrival.written,
+        real: exchange.client,
+        is_trusted_proxy: exchange.live.clients.trusts(arrival.client),
+        scheme: if arrival.is_secure { "https" } else { "http" },
+        version: sent.version,
+    };
+    let id = exchange.request_id.as_value();
+    let deadline = deadline(session, exchange);
+    fields::of_request(request, |headers| {
+        forward::to_server(headers, &sent.headers, &client, id, deadline);
+        if let Some(key) = exchange.key.minted() {
+            headers.insert(idempotency::FIELD, value(key)?);
+        }
+        if let Some(left) = forward::hops_left(&sent.method, &sent.headers) {
+            headers.insert(header::MAX_FORWARDS, left.into());
+        }
+        if exchange.websocket {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        }
+        if let Some(current) = &exchange.current
+            && !sent.headers.contains_key(header::HOST)
+        {
+            // An HTTP/1.0 client need not name a host; what goes on is HTTP/1.1, which must.
+            headers.insert(header::HOST, value(current.server.host_field())?);
+        }
+        Ok(())
+    })
+}
+
+fn value(text: &str) -> Result<HeaderValue> {
+    HeaderValue::from_str(text).or_err(ErrorType::InvalidHTTPHeader, "a value of our own")
 }
 
 /// The moment in milliseconds of Unix time after which the server must not begin a write: later,
@@ -104,7 +100,7 @@ pub(super) fn rewrite_request(
 ///
 /// None for what writes nothing; for a large body, whose arrival nobody can foretell; and where
 /// the limits are so tight that no write could begin in time.
-fn deadline(session: &Session, exchange: &Exchange, now: Instant) -> Option<u64> {
+fn deadline(session: &Session, exchange: &Exchange) -> Option<u64> {
     let request = session.req_header();
     let writes = !idempotency::is_read(&request.method);
     let is_small = match failing::announced_length(session) {
@@ -118,6 +114,7 @@ fn deadline(session: &Session, exchange: &Exchange, now: Instant) -> Option<u64>
     if timeouts.first_byte.min(timeouts.request) <= WRITE_TAKES {
         return None;
     }
+    let now = Instant::now();
     // A late try may leave too little time for a write: then its deadline is in the past.
     let gives_up = timeouts.gives_up(exchange.sent.unwrap_or(now), now);
     let at = SystemTime::now() + gives_up.saturating_duration_since(now) - WRITE_TAKES;
@@ -207,9 +204,7 @@ fn names_shared_cause(answer: &ResponseHeader) -> bool {
 pub(super) fn rewrite_interim(answer: &mut ResponseHeader) {
     answer.set_version(Version::HTTP_11);
     if answer.status != StatusCode::SWITCHING_PROTOCOLS {
-        for name in forward::interim_removals(&answer.headers) {
-            answer.remove_header(&name);
-        }
+        fields::of_answer(answer, forward::interim_to_client);
     }
 }
 
@@ -221,30 +216,30 @@ pub(super) fn rewrite_answer(
 ) -> Result<()> {
     // The proxy speaks for itself, whatever its server speaks (RFC 9110, 2.5).
     answer.set_version(Version::HTTP_11);
-    let endpoint = exchange.current.as_ref().map_or_else(
-        || "".into(),
-        |current| current.server.endpoint_text().clone(),
-    );
-    if names_shared_cause(answer) && !answer.headers.contains_key(header::RETRY_AFTER) {
-        answer.insert_header(header::RETRY_AFTER, 1)?;
-    }
-    let changes = forward::response_changes(&answer.headers, &endpoint, &exchange.request_id);
-    for name in &changes.remove {
-        answer.remove_header(name);
-    }
-    for (name, value) in changes.set {
-        answer.insert_header(name, value)?;
-    }
-    if answer.status == StatusCode::NO_CONTENT {
-        // It ends with its head, whatever its server says (RFC 9110, 8.6; RFC 9112, 6.1).
-        answer.remove_header(&header::CONTENT_LENGTH);
-        answer.remove_header(&header::TRANSFER_ENCODING);
-    }
-    if let Some(cookie) = sticky_cookie(exchange, &session.req_header().headers) {
-        answer.append_header(header::SET_COOKIE, cookie)?;
-    }
-    let instance = answer.headers.get("x-instance");
-    exchange.instance = instance.map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
+    let cookie = match sticky_cookie(exchange, &session.req_header().headers) {
+        Some(cookie) => Some(value(&cookie)?),
+        None => None,
+    };
+    let endpoint = exchange.current.as_ref();
+    let endpoint = endpoint.map_or("", |current| current.server.endpoint_text());
+    let id = exchange.request_id.as_value();
+    let must_say_when = names_shared_cause(answer);
+    let is_empty = answer.status == StatusCode::NO_CONTENT;
+    exchange.instance = fields::of_answer(answer, |headers| {
+        if must_say_when && !headers.contains_key(header::RETRY_AFTER) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        forward::to_client(headers, endpoint, id);
+        if is_empty {
+            // It ends with its head, whatever its server says (RFC 9110, 8.6; RFC 9112, 6.1).
+            headers.remove(header::CONTENT_LENGTH);
+            headers.remove(header::TRANSFER_ENCODING);
+        }
+        if let Some(cookie) = cookie {
+            headers.append(header::SET_COOKIE, cookie);
+        }
+        headers.get(forward::X_INSTANCE).cloned()
+    });
     if session.req_header().version == Version::HTTP_10 {
         // Such a client knows no chunks: the end of the connection ends the body.
         let was_chunked = answer.remove_header(&header::TRANSFER_ENCODING).is_some();

@@ -10,7 +10,7 @@ use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::exchange::Exchange;
-use super::{failing, harden, page_for};
+use super::{Target, failing, harden};
 use crate::balance::NoPick;
 use crate::files::{Outcome, Request, Root};
 use crate::forward;
@@ -38,6 +38,28 @@ pub(super) async fn refuse(
     send(session, page).await
 }
 
+/// Makes the page for a failure in the form that the client of a session prefers.
+pub(super) fn page_for(
+    session: &Session,
+    exchange: &Exchange,
+    failure: Failure,
+) -> Result<respond::Page> {
+    let headers = &session.req_header().headers;
+    let form = if respond::prefers_html(headers) {
+        let host = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
+        let sheet = exchange.live.routes.find(host, respond::STYLE_SHEET);
+        let styled = sheet.is_some_and(|found| matches!(*found.route.target, Target::Files(_)));
+        respond::Form::Html { styled }
+    } else {
+        respond::Form::Json
+    };
+    let mut page = respond::failure_page(failure, form, exchange.request_id.as_str())?;
+    harden(page.header_mut(), exchange)?;
+    Ok(page)
+}
+
 /// Sends a client of a plain port to the same address over TLS.
 pub(super) async fn to_https(
     session: &mut Session,
@@ -54,13 +76,13 @@ pub(super) async fn to_https(
         .uri
         .path_and_query()
         .map_or("/", |target| target.as_str());
-    let page = respond::https_page(host.host(), port, target, &exchange.request_id)?;
+    let page = respond::https_page(host.host(), port, target, exchange.request_id.as_str())?;
     send(session, page).await
 }
 
 /// Answers for the proxy as a whole: `OPTIONS *`, or one that is to go no further than here.
 pub(super) async fn options(session: &mut Session, exchange: &Exchange) -> Result<bool> {
-    let mut page = respond::options_page(&exchange.request_id)?;
+    let mut page = respond::options_page(exchange.request_id.as_str())?;
     harden(page.header_mut(), exchange)?;
     send(session, page).await
 }
@@ -95,7 +117,7 @@ pub(super) async fn file(
             headers: &header.headers,
         })
         .await;
-    match respond::file_header(&outcome, root.page_policy(), &exchange.request_id)? {
+    match respond::file_header(&outcome, root.page_policy(), exchange.request_id.as_str())? {
         Some(mut header) => {
             harden(&mut header, exchange)?;
             send_file(session, header, outcome).await

@@ -120,8 +120,7 @@ fn check_version(version: &[u8]) -> Result<bool, Broken> {
 }
 
 fn check_method(method: &[u8]) -> Result<(), Broken> {
-    let known = super::ALLOW.split(", ");
-    if known.into_iter().any(|known| known.as_bytes() == method) {
+    if super::is_allowed(method) {
         Ok(())
     } else {
         Err((

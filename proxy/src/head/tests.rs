@@ -256,3 +256,13 @@ fn bodies() {
     }
     check("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400);
 }
+
+#[test]
+fn the_methods_that_pass_are_those_that_are_told() {
+    for method in super::ALLOW.split(", ") {
+        assert!(super::is_allowed(method.as_bytes()), "{method}");
+    }
+    for other in ["", "get", "TRACE", "CONNECT", "GET, HEAD", "GETS"] {
+        assert!(!super::is_allowed(other.as_bytes()), "{other}");
+    }
+}

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use pingora_core::protocols::l4::stream::Stream;
 use pingora_core::protocols::{GetSocketDigest, SocketDigest, Stream as IoStream};
-use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -22,7 +21,6 @@ use super::trouble::Trouble;
 use crate::drain::{Drain, Phase};
 use crate::front::Front;
 use crate::front::plain::PlainStream;
-use crate::keepalive;
 
 /// How long clients are told to go elsewhere before the listeners close.
 const ANNOUNCE: Duration = Duration::from_secs(1);
@@ -32,8 +30,6 @@ const SETTLE: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_secs(8);
 /// The pause after a failed accept, which mostly means that descriptors have run out.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
-/// How many bytes of answers the system holds for a client beyond those that are on their way.
-const UNSENT: u32 = 128 * 1024;
 
 /// A port and how clients speak on it.
 pub(super) struct Port {
@@ -219,11 +215,6 @@ impl Acceptor {
         let front = Arc::clone(&self.front);
         let handshakes = self.handshakes.clone();
         self.connections.spawn(async move {
-            // Without it an answer in two writes may wait for the client's delayed ACK.
-            let _ = connection.set_nodelay(true);
-            keepalive::watch(&connection);
-            // What the client does not take stays with us, where it is bounded and watched.
-            let _ = SockRef::from(&connection).set_tcp_notsent_lowat(UNSENT);
             let (stream, is_secure): (IoStream, bool) = match handshakes {
                 None => (Box::new(PlainStream::new(connection)), false),
                 Some(handshakes) => {

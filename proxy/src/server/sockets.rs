@@ -5,9 +5,12 @@ use std::net::{SocketAddr, TcpListener};
 
 use super::StartError;
 use crate::config::Config;
+use crate::keepalive;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
+/// How many bytes of answers the system holds for a client beyond those that are on their way.
+const UNSENT: u32 = 128 * 1024;
 
 /// The sockets that the proxy listens on, bound and not yet accepting.
 #[derive(Debug)]
@@ -60,11 +63,22 @@ fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
         )?;
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
+        prepare(&socket)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(socket.into())
     };
     listener().map_err(|cause| StartError::Bind { address, cause })
+}
+
+/// Sets what every connection inherits from the listener through which it comes: once, and not for
+/// each of them.
+fn prepare(listener: &socket2::Socket) -> io::Result<()> {
+    // Without it an answer in two writes may wait for the client's delayed ACK.
+    listener.set_tcp_nodelay(true)?;
+    keepalive::watch(listener);
+    // What the client does not take stays with us, where it is bounded and watched.
+    listener.set_tcp_notsent_lowat(UNSENT)
 }
 
 /// Says what can be done about a port that cannot be had.
@@ -78,5 +92,24 @@ pub(super) fn explain(cause: &io::Error) -> String {
         }
         io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
         _ => cause.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::SockRef;
+
+    #[test]
+    fn a_connection_inherits_what_was_set_of_its_listener() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let address = listener.local_addr().unwrap();
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        let (connection, _) = listener.accept().unwrap();
+        let connection = SockRef::from(&connection);
+        assert!(connection.tcp_nodelay().unwrap());
+        assert!(connection.keepalive().unwrap());
+        assert_eq!(connection.tcp_notsent_lowat().unwrap(), UNSENT);
     }
 }

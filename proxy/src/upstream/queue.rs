@@ -117,11 +117,21 @@ impl Upstream {
     /// To leave the queue, drop the future.
     pub async fn place(&self, wish: Wish, tried: &[Arc<Server>]) -> Result<Picked, NoPick> {
         let now = Instant::now();
-        let ticket = match self.ask(wish, tried, now) {
-            Placing::Settled(settled) => return settled,
-            Placing::Waits(ticket) => ticket,
-        };
-        let end = now + self.settings.load().queue.wait;
+        match self.ask(wish, tried, now) {
+            Placing::Settled(settled) => settled,
+            // Boxed, as hardly any request has to wait.
+            Placing::Waits(ticket) => Box::pin(self.wait(ticket, wish, tried, now)).await,
+        }
+    }
+
+    async fn wait(
+        &self,
+        ticket: Ticket,
+        wish: Wish,
+        tried: &[Arc<Server>],
+        since: Instant,
+    ) -> Result<Picked, NoPick> {
+        let end = since + self.settings.load().queue.wait;
         loop {
             if timeout_at(end.into(), ticket.turn.notified())
                 .await

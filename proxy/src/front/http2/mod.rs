@@ -31,9 +31,10 @@ use tokio_util::task::TaskTracker;
 
 use super::{Front, LINGER, called_back};
 use crate::drain::Phase;
+use crate::forward;
 use crate::gateway::exchange::Arrival;
 use crate::head;
-use crate::request_id;
+use crate::request_id::RequestId;
 use crate::respond::Failure;
 use crate::server::places::Place;
 use in_hand::InHand;
@@ -95,6 +96,7 @@ impl Origin {
     fn arrival(&self) -> Arrival {
         Arrival {
             client: self.client,
+            written: forward::written(self.client),
             is_secure: self.is_secure,
             at: Instant::now(),
         }
@@ -223,8 +225,8 @@ impl Front {
     fn note_refused(&self, origin: &Origin, watch: &Watch) {
         for refused in watch.take_refused() {
             let arrival = origin.arrival();
-            let request_id = request_id::fresh();
-            self.note(&arrival, &refused, Some("HTTP/2"), &request_id, 0);
+            let request_id = RequestId::fresh();
+            self.note(&arrival, &refused, Some("HTTP/2"), request_id.as_str(), 0);
         }
     }
 
@@ -247,7 +249,7 @@ impl Front {
         let session = StreamSession::new(RequestHeader::from(parts), body, respond, origin.digest);
         let session = ServerSession::new_custom(Box::new(session));
         self.proxy
-            .process_new_http(session, &self.drain.watch())
+            .process_new_http(session, self.drain.watch())
             .await;
     }
 
