@@ -185,7 +185,8 @@ fn set_addresses(headers: &mut HeaderMap, sent: &HeaderMap, client: &Client<'_>)
     let host = sent.get(header::HOST);
     let element = forwarded_element(client, host.and_then(|host| host.to_str().ok()));
     let believed = |name: &HeaderName| {
-        let value = sent.get(name).filter(|_| client.is_trusted_proxy)?;
+        let headers = client.is_trusted_proxy.then_some(sent)?;
+        let value = headers.get(name)?;
         let text = value.to_str().ok()?;
         (!text.trim().is_empty()).then(|| value.clone())
     };

@@ -138,7 +138,11 @@ fn optional(out: &mut Vec<u8>, text: Option<&str>) {
 
 fn string(out: &mut Vec<u8>, text: &str) {
     let is_escaped = |byte: u8| byte < b' ' || matches!(byte, b'"' | b'\\');
-    if text.bytes().any(is_escaped) {
+    // All bytes are looked at, many at once: mostly none of them is found.
+    if text
+        .bytes()
+        .fold(false, |found, byte| found | is_escaped(byte))
+    {
         // Writing a string into memory cannot fail.
         let _ = serde_json::to_writer(out, text);
         return;

@@ -14,14 +14,14 @@ pub fn hops_left(method: &Method, headers: &HeaderMap) -> Option<u64> {
 
 /// The limit of an OPTIONS; other methods may have one, which means nothing.
 fn limit(method: &Method, headers: &HeaderMap) -> Option<u64> {
+    if method != Method::OPTIONS {
+        return None;
+    }
     let limit = headers.get(header::MAX_FORWARDS)?;
     let limit = limit.to_str().ok()?.trim();
     let is_number = !limit.is_empty() && limit.bytes().all(|byte| byte.is_ascii_digit());
     // One that is too large to be read is as good as none.
-    limit
-        .parse()
-        .ok()
-        .filter(|_| is_number && method == Method::OPTIONS)
+    limit.parse().ok().filter(|_| is_number)
 }
 
 #[cfg(test)]

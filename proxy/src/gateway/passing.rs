@@ -102,12 +102,14 @@ fn value(text: &str) -> Result<HeaderValue> {
 /// the limits are so tight that no write could begin in time.
 fn deadline(session: &Session, exchange: &Exchange) -> Option<u64> {
     let request = session.req_header();
-    let writes = !idempotency::is_read(&request.method);
+    if idempotency::is_read(&request.method) {
+        return None;
+    }
     let is_small = match failing::announced_length(session) {
         Some(length) => length <= SMALL_BODY,
         None => !request.headers.contains_key(header::TRANSFER_ENCODING),
     };
-    if !writes || !is_small {
+    if !is_small {
         return None;
     }
     let timeouts = &exchange.settings.as_ref()?.timeouts;

@@ -238,9 +238,9 @@ impl Front {
         let arrival = origin.arrival();
         let (mut parts, body) = request.into_parts();
         if is_taken_back(&mut respond).await {
-            let request_id = request_id::fresh();
+            let request_id = RequestId::fresh();
             let refused = taken_back(&parts);
-            return self.note(&arrival, &refused, Some("HTTP/2"), &request_id, 0);
+            return self.note(&arrival, &refused, Some("HTTP/2"), request_id.as_str(), 0);
         }
         if let Err(refused) = head::admit_http2(&mut parts, self.limits) {
             return self.refuse_request(body, respond, &arrival, refused).await;
