@@ -31,14 +31,14 @@ pub enum Command {
     Migrate(DatabaseArguments),
     /// Make an account that may use the admin; asks for its name, and twice for its password
     ///
-    /// Example: `docker-compose exec api api createsuperuser`
+    /// Example: `docker-compose exec api api createsuperuser`, without Docker `stack api createsuperuser`
     ///
     /// Without a terminal: `DJANGO_SUPERUSER_PASSWORD=... api createsuperuser --noinput --username leo`
     #[command(verbatim_doc_comment, name = "createsuperuser")]
     CreateSuperuser(CreateSuperuserArguments),
     /// Give an account another password; asks twice for it, and ends the account's sessions
     ///
-    /// Example: `docker-compose exec api api changepassword leo`
+    /// Example: `docker-compose exec api api changepassword leo`, without Docker `stack api changepassword leo`
     #[command(verbatim_doc_comment, name = "changepassword")]
     ChangePassword(ChangePasswordArguments),
     /// Make a token for a program, and print it: it cannot be shown again
@@ -220,7 +220,7 @@ pub struct DatabaseArguments {
     /// Port, if there is no URL (5432)
     #[arg(long, env = "PGPORT")]
     pub pg_port: Option<String>,
-    /// User, if there is no URL
+    /// User, if there is no URL; there is no default
     #[arg(long, env = "PGUSER")]
     pub pg_user: Option<String>,
     /// Database, if there is no URL (the user's name)

@@ -7,6 +7,8 @@
 
 #[path = "simulate/database.rs"]
 mod database;
+#[path = "simulate/documented.rs"]
+mod documented;
 #[path = "simulate/overload.rs"]
 mod overload;
 

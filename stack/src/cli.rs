@@ -1,5 +1,6 @@
 //! The command line, parsed once into types that cannot be wrong.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -70,6 +71,17 @@ pub enum Command {
     Rollout,
     /// Ends the stack; the data stays
     Down,
+    /// Runs a command of the API on this stack's database: `api createsuperuser`, `api token leo`, `api --help`
+    #[command(disable_help_flag = true)]
+    Api {
+        /// What `api` is told
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "ARGUMENT"
+        )]
+        arguments: Vec<OsString>,
+    },
     /// Sends a steady stream of requests and accounts for every one of them
     Probe(ProbeOptions),
     /// Measures what a request costs, beside nginx, haproxy, Caddy and Django where they are installed
@@ -298,5 +310,26 @@ mod tests {
     fn the_folder_may_stand_after_the_verb() {
         let cli = Cli::try_parse_from(["stack", "stop", "api", "--dir", "/x"]).unwrap();
         assert_eq!(cli.dir, PathBuf::from("/x"));
+    }
+
+    #[test]
+    fn what_the_api_is_told_goes_to_it_whole() {
+        for told in [
+            "createsuperuser --noinput --username leo",
+            "token leo --dir elsewhere",
+            "seed 10 -- x",
+            "--help",
+            "-h",
+            "--version",
+        ] {
+            let line = format!("stack --dir /x api {told}");
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(cli.dir, PathBuf::from("/x"), "{told}");
+            let Command::Api { arguments } = cli.command else {
+                panic!("{told}: {:?}", cli.command);
+            };
+            assert!(arguments.iter().eq(told.split(' ')), "{arguments:?}");
+        }
+        Cli::try_parse_from(["stack", "api"]).unwrap();
     }
 }

@@ -3,6 +3,7 @@
 //! One line of JSON each way per message: the client sends a [`Verb`], the stack answers with
 //! sentences as things happen, and last with `done` or `failed`.
 
+use std::collections::HashMap;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -65,6 +66,10 @@ pub enum Verb {
     Rollout,
     /// End the stack.
     Down,
+    /// Tell the variables by which the API's program finds the database, as a JSON object.
+    ///
+    /// They may hold a password: the socket is for its owner alone.
+    DatabaseVariables,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -147,6 +152,14 @@ async fn act(supervisor: &Supervisor, verb: Verb, say: &mpsc::Sender<String>) ->
         Verb::Rollout => rollout(supervisor, say).await,
         Verb::Down => {
             supervisor.shut_down(say).await;
+            Ok(())
+        }
+        Verb::DatabaseVariables => {
+            let variables: HashMap<_, _> = supervisor.database_variables().into_iter().collect();
+            let text =
+                serde_json::to_string(&variables).map_err(|error| Fault::new(error.to_string()))?;
+            // The terminal may have gone.
+            let _ = say.send(text).await;
             Ok(())
         }
     }

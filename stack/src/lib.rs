@@ -10,6 +10,7 @@
 //! - [`supervisor`]: all keepers, and the verbs `stop`, `start`, `kill`, `pause`, `resume`, `scale`
 //! - [`control`]: the Unix socket by which another terminal reaches those verbs
 //! - [`rollout`]: all API instances replaced in turn; [`admin`]: changes of the proxy
+//! - `command`: the API's own commands, on the database of the running stack
 //! - [`health`], [`ask`]: what the proxy says of its servers; one HTTP request
 //! - [`logs`]: the children's lines with a coloured name in front
 //! - `kept`: connections that are kept and send nothing
@@ -25,6 +26,7 @@ pub mod ask;
 pub mod bench;
 mod check;
 pub mod cli;
+mod command;
 pub mod control;
 mod end;
 pub mod health;
@@ -77,6 +79,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Scale { scales } => control::request(&dir, &Verb::Scale { scales }).await,
         Command::Rollout => control::request(&dir, &Verb::Rollout).await,
         Command::Down => control::request(&dir, &Verb::Down).await,
+        Command::Api { arguments } => command::run(&dir, arguments).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,7 +14,7 @@ use crate::cli::Scale;
 use crate::keeper::{Keeper, Order, State};
 use crate::layout::Layout;
 use crate::logs::Logs;
-use crate::plan::{DATABASE, PROXY};
+use crate::plan::{DATABASE, PROXY, database_environment};
 use crate::postgres::Installation;
 use crate::process::Recipe;
 use crate::recipes::Recipes;
@@ -87,6 +87,11 @@ impl Supervisor {
         self.admin
     }
 
+    /// The variables by which the API's program finds the database.
+    pub fn database_variables(&self) -> Vec<(&'static str, String)> {
+        database_environment(&self.recipes.database, &self.layout)
+    }
+
     /// The socket of an API instance.
     pub fn api_socket(&self, service: &str, number: usize) -> PathBuf {
         self.layout.api_socket(service, number)
@@ -148,7 +153,7 @@ impl Supervisor {
             }
             self.grow(&service, scale.count, say).await?;
             self.shrink(&service, scale.count, say).await;
-            tell(say, format!("{}: {} instances", service.name, scale.count));
+            tell(say, format!("{}: {}", service.name, instances(scale.count)));
         }
         Ok(())
     }
@@ -264,6 +269,13 @@ impl Supervisor {
     }
 }
 
+fn instances(count: usize) -> String {
+    match count {
+        1 => "1 instance".to_owned(),
+        _ => format!("{count} instances"),
+    }
+}
+
 fn unknown(target: &str, services: &[Service]) -> Fault {
     let names: Vec<_> = services
         .iter()
@@ -283,4 +295,15 @@ fn unknown(target: &str, services: &[Service]) -> Fault {
 fn tell(say: &Say, sentence: String) {
     // Whoever asked may have gone, or read no more; the work goes on.
     let _ = say.try_send(sentence);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_instance_is_not_several() {
+        assert_eq!(instances(1), "1 instance");
+        assert_eq!(instances(3), "3 instances");
+    }
 }

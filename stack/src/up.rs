@@ -215,7 +215,9 @@ async fn start_database(
             layout.data.display()
         ));
     }
-    postgres::prepare(installation, layout, user.as_ref()).await?;
+    if let Some(remark) = postgres::prepare(installation, layout, user.as_ref()).await? {
+        logs.say(remark);
+    }
     supervisor.add_database(installation, user);
     wait_for_service(supervisor, DATABASE).await
 }

@@ -75,9 +75,14 @@ fn from_parts(arguments: &DatabaseArguments) -> Result<PgConnectOptions, WrongSe
     let mut connect = PgConnectOptions::new()
         .host(host)
         .port(port(arguments.pg_port.as_deref())?);
-    if let Some(user) = set(arguments.pg_user.as_deref()) {
-        connect = connect.username(user);
-    }
+    // sqlx would take the name of nobody in particular.
+    let Some(user) = set(arguments.pg_user.as_deref()) else {
+        return Err(WrongSetting::new(
+            "PGUSER (--pg-user)",
+            "is not set, but PGHOST is: whose name does it give to the database?",
+        ));
+    };
+    connect = connect.username(user);
     if let Some(database) = set(arguments.pg_database.as_deref()) {
         connect = connect.database(database);
     }

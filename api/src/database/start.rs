@@ -22,7 +22,10 @@ const OLDEST_VERSION: i32 = 140_000;
 #[derive(Debug, thiserror::Error)]
 pub enum NotReady {
     /// Nothing answered in the time that was set.
-    #[error("Postgres at {place} did not answer within {waited:?}: {cause}")]
+    #[error(
+        "Postgres at {place} did not answer within {waited:?}: {}",
+        sentence(cause)
+    )]
     Away {
         /// Host and port, or the socket's folder.
         place: String,
@@ -32,7 +35,7 @@ pub enum NotReady {
         cause: sqlx::Error,
     },
     /// It answered, and waiting longer would not help.
-    #[error("Postgres at {place} refused: {cause}")]
+    #[error("Postgres at {place} refused: {}", sentence(cause))]
     Refused {
         /// Host and port, or the socket's folder.
         place: String,
@@ -51,7 +54,7 @@ pub enum NotReady {
     #[error("the database could not be brought up to date: {0}")]
     Migration(#[from] MigrateError),
     /// The connection was lost on the way.
-    #[error("the database failed while it was being prepared: {0}")]
+    #[error("the database failed while it was being prepared: {}", sentence(.0))]
     Lost(#[from] sqlx::Error),
 }
 
@@ -113,6 +116,14 @@ async fn wait_for(config: &DatabaseConfig) -> Result<PgConnection, NotReady> {
             said = Some(Instant::now());
         }
         sleep(PAUSE).await;
+    }
+}
+
+/// Says what is wrong in Postgres's own words, without the line of its source that sqlx adds.
+fn sentence(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(cause) => cause.message().to_owned(),
+        other => other.to_string(),
     }
 }
 

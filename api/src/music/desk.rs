@@ -46,6 +46,7 @@ pub(crate) async fn add(app: &App, terms: Terms, song: &str, singer: &str) -> Re
     match Arc::new(Order::new(write, terms, sent.as_bytes()))
         .execute(app)
         .await?
+        .done
     {
         Done::Is(current) => Ok(current.id),
         Done::Deleted => Err(Error::NoMusic),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use time::OffsetDateTime;
 
 use super::current::Current;
@@ -16,7 +16,7 @@ use crate::database::{Fault, Work};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::router::App;
-use crate::terms::{Condition, Key, Terms};
+use crate::terms::{Condition, IDEMPOTENCY_REPLAYED, Key, Terms};
 
 /// What is to be written.
 #[derive(Debug)]
@@ -46,6 +46,14 @@ pub(super) struct Keyed {
     pub(super) key: Key,
     /// Tells a repeat from another request.
     pub(super) digest: Vec<u8>,
+}
+
+/// What came of an order.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) done: Done,
+    /// An earlier request with this key did it, not this one.
+    pub(super) is_repeat: bool,
 }
 
 /// What was written.
@@ -109,28 +117,45 @@ impl Order {
     /// Carries the order out, and answers.
     pub(super) async fn carry_out(self, app: &App) -> Result<Response, Error> {
         let order = Arc::new(self);
-        let done = order.execute(app).await?;
-        Ok(order.write.answer(done))
+        let Outcome { done, is_repeat } = order.execute(app).await?;
+        let mut response = order.write.answer(done);
+        // Whose key is the proxy's has sent the request once, whatever the proxy made of it.
+        if is_repeat && order.key.as_ref().is_some_and(|key| !key.key.is_minted()) {
+            let yes = HeaderValue::from_static("true");
+            response.headers_mut().insert(IDEMPOTENCY_REPLAYED, yes);
+        }
+        Ok(response)
     }
 
     /// Carries the order out, and says what was written, now or when it came before.
-    pub(super) async fn execute(self: &Arc<Self>, app: &App) -> Result<Done, Error> {
+    pub(super) async fn execute(self: &Arc<Self>, app: &App) -> Result<Outcome, Error> {
         let order = self;
         let mut work = app.database().work();
         let mut written = write(&mut work, order).await;
-        if matches!(written, Err(Fault::Lost(_))) && order.key.is_some() {
+        let asked_again = matches!(written, Err(Fault::Lost(_))) && order.key.is_some();
+        if asked_again {
             // With a key it can do no harm to ask again, on another connection.
             written = write(&mut work, order).await;
         }
-        match written {
-            Ok(Some(done)) => Ok(done),
+        let done = match written {
+            Ok(Some(done)) => {
+                return Ok(Outcome {
+                    done,
+                    is_repeat: false,
+                });
+            }
             Ok(None) => order.why_not(&mut work, app.metrics()).await,
             Err(fault @ Fault::Broken(_)) => Err(Error::Database(fault)),
             Err(fault @ Fault::Unavailable(_)) => {
                 order.after(fault, &mut work, app.metrics()).await
             }
             Err(fault) => Err(order.unless_certain(fault)),
-        }
+        }?;
+        // What was lost may have been done by this very request.
+        Ok(Outcome {
+            done,
+            is_repeat: !asked_again,
+        })
     }
 
     /// Answers a statement that wrote nothing.

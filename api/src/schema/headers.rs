@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::LB_CAUSE;
 use crate::stamp::{INSTANCE, LB_DRAIN, REQUEST_ID};
-use crate::terms::IDEMPOTENCY_KEY;
+use crate::terms::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED};
 
 /// What stands on every answer, whoever made it.
 pub(super) static ON_ALL: [HeaderName; 3] = [INSTANCE, REQUEST_ID, LB_DRAIN];
@@ -73,6 +73,11 @@ pub(super) fn components() -> Value {
             "The key to repeat the request with, to learn what became of it.",
             text("9b2d5c1e-order-17"),
         ),
+        maybe(
+            IDEMPOTENCY_REPLAYED,
+            "`true` if an earlier request with the same `Idempotency-Key` was applied, and this is its answer again.",
+            json!({ "const": "true" }),
+        ),
     ];
     Value::Object(
         all.into_iter()
@@ -95,7 +100,9 @@ pub(super) fn refer<'a>(names: impl IntoIterator<Item = &'a HeaderName>) -> Map<
 pub(super) fn of_success(operation: &str, status: &str) -> Vec<HeaderName> {
     let is = |code: StatusCode| status == code.as_str();
     match operation {
-        "read_music" | "create_music" | "change_music" | "schema" => vec![ETAG],
+        "read_music" | "schema" => vec![ETAG],
+        "create_music" | "change_music" => vec![ETAG, IDEMPOTENCY_REPLAYED],
+        "replace_music" | "delete_music" => vec![IDEMPOTENCY_REPLAYED],
         "docs" | "docs_file" => vec![ETAG, CACHE_CONTROL],
         "log_in" | "log_out" if is(StatusCode::FOUND) => vec![LOCATION, SET_COOKIE, CACHE_CONTROL],
         "login_form" | "log_in" => vec![SET_COOKIE, CACHE_CONTROL],

@@ -9,6 +9,9 @@ use crate::error::Error;
 /// The header that carries it.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// The header of an answer that was given before: to an earlier request with the same key.
+pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
 /// The longest key that is taken.
 const LONGEST: usize = 255;
 /// What the keys begin with that a proxy makes for one request and its retries.
@@ -43,14 +46,16 @@ impl Key {
         HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static(""))
     }
 
+    /// Tells whether a proxy made it, for one request of a client that knows nothing of keys.
+    #[must_use]
+    pub fn is_minted(&self) -> bool {
+        self.0.starts_with(MINTED)
+    }
+
     /// Returns how long the key is remembered.
     #[must_use]
     pub fn life(&self) -> Duration {
-        if self.0.starts_with(MINTED) {
-            MINTED_LIFE
-        } else {
-            LIFE
-        }
+        if self.is_minted() { MINTED_LIFE } else { LIFE }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::error::Error;
 
 pub use condition::{Condition, Tag};
 pub use deadline::REQUEST_DEADLINE;
-pub use key::{IDEMPOTENCY_KEY, Key};
+pub use key::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, Key};
 
 /// Whose keys those are that come without a user: no account has this id.
 const NOBODY: i64 = 0;

@@ -11,6 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use crate::support::{Answer, Api, Setup, add_admin, request};
 
 const LIST: &str = "/api/music/";
+const REPLAYED: &str = "idempotency-replayed";
 const MUSIC: &str = r#"{"song":"s\u2028","singer":"x"}"#;
 
 /// Sends JSON under a key.
@@ -71,6 +72,10 @@ async fn a_repeat_gets_the_first_answer_and_changes_nothing(
     ] {
         let again = keyed(&api, method.clone(), path, "k", json).await;
         assert_eq!((again.status, &again.body), (once.status, &once.body));
+        assert_eq!(
+            (once.header(REPLAYED), again.header(REPLAYED)),
+            ("", "true")
+        );
         for header in ["etag", "content-type", "allow", "vary"] {
             assert_eq!(again.header(header), once.header(header), "{method}");
         }
@@ -161,6 +166,12 @@ async fn only_what_was_done_is_remembered(pool: PgPoolOptions, database: PgConne
         sqlx::query_as(query).fetch_all(&pool).await.unwrap()
     };
     assert_eq!(lives, [("k".into(), 24 * 60), ("lb-k".into(), 10)]);
+    // The proxy's own retry is no matter of a client who has sent its request once.
+    let retried = keyed(&api, Method::POST, LIST, "lb-k", MUSIC).await;
+    assert_eq!(
+        (retried.status.as_u16(), retried.header(REPLAYED)),
+        (201, "")
+    );
     // After its time a key is as good as new.
     sqlx::query("update write_keys set expires = clock_timestamp()")
         .execute(&pool)

@@ -70,6 +70,10 @@ async fn what_waiting_cannot_mend_is_said_at_once(_: PgPoolOptions, database: Pg
         errors.contains("refused") && errors.contains("no_such_database"),
         "{errors}"
     );
+    assert!(
+        errors.ends_with("\" does not exist\n"),
+        "in Postgres's words, without a line of its source: {errors}"
+    );
     assert!(!errors.contains(SECRET), "{errors}");
 }
 

@@ -93,6 +93,7 @@ async fn every_wrong_setting_is_refused_by_its_name() {
             ],
             "PGPASSWORD_FILE (--pg-password-file)",
         ),
+        (&[("PGHOST", "h"), listen], "PGUSER (--pg-user)"),
     ];
     for (environment, setting) in cases {
         let (output, errors) = output(&mut api(&["serve"], environment)).await;

@@ -20,16 +20,21 @@ use crate::process::{processes_in, send};
 /// How long a Postgres that was left behind may take to end in order.
 const LEFTOVER_GRACE: Duration = Duration::from_secs(10);
 
-/// Makes everything ready for the server to be started.
+/// The locale of a new database, which is that of compose's, too: it knows the letters of all languages.
+const LOCALE: &str = "C.UTF-8";
+/// What is to be told where a machine has no such locale.
+const ONLY_ASCII: &str = "this machine has no locale C.UTF-8, so the new database knows only ASCII's letters: a search does not find ü for Ü";
+
+/// Makes everything ready for the server to be started; returns a remark on a new database, if there is one.
 pub async fn prepare(
     installation: &Installation,
     layout: &Layout,
     user: Option<&User>,
-) -> Result<(), Fault> {
+) -> Result<Option<&'static str>, Fault> {
     if fs::try_exists(&layout.data).await.unwrap_or(false) {
         end_leftovers(&layout.data).await?;
         make_socket_folder(layout, user).await?;
-        return Ok(());
+        return Ok(None);
     }
     make_socket_folder(layout, user).await?;
     // Built under another name: a folder called `data` is always complete.
@@ -38,11 +43,20 @@ pub async fn prepare(
     // Usually there is none.
     let _ = fs::remove_dir_all(&building).await;
     own_folder(&building, user).await?;
-    initdb(installation, &building, user).await?;
+    // A machine without the locale is told by initdb, before it has made anything.
+    let made = initdb(installation, &building, user, LOCALE).await;
+    let remark = match made {
+        Ok(()) => None,
+        Err(_) => {
+            initdb(installation, &building, user, "C").await?;
+            Some(ONLY_ASCII)
+        }
+    };
     create_database(installation, &building, user).await?;
     fs::rename(&building, &layout.data)
         .await
-        .map_err(|error| fault(&layout.data, &error))
+        .map_err(|error| fault(&layout.data, &error))?;
+    Ok(remark)
 }
 
 /// Makes the folder anew: a killed server leaves its socket there, and a lock beside it.
@@ -74,11 +88,13 @@ async fn initdb(
     installation: &Installation,
     data: &Path,
     user: Option<&User>,
+    locale: &str,
 ) -> Result<(), Fault> {
     let mut command = as_user(&installation.initdb(), user);
     // Only the folder's owner and root can reach the socket, so whoever connects is trusted.
     command
-        .args(["--encoding=UTF8", "--locale=C", "--auth=trust"])
+        .args(["--encoding=UTF8", "--auth=trust"])
+        .arg(format!("--locale={locale}"))
         .arg(format!("--username={NAME}"))
         .arg("-D")
         .arg(data);

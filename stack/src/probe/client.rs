@@ -54,6 +54,11 @@ impl Client {
         })
     }
 
+    /// Where it sends to, without a path.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Sends a request and reads the whole answer.
     pub(super) async fn send(&self, method: Method, path: &str, body: Bytes) -> Ended {
         let exchange = self.exchange(method, path, body);

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::client::Client;
-use super::outcome::{Sample, Sent};
+use super::outcome::{Reply, Sample, Sent};
 use super::report::{Writes, compare};
 use crate::Fault;
 
@@ -60,10 +60,7 @@ impl Songs {
         let row: Value = serde_json::from_slice(&ended.body).unwrap_or_default();
         match row["id"].as_i64() {
             Some(id) if ended.is_success() => Ok(format!("/api/music/{id}/")),
-            _ => Err(Fault::new(format!(
-                "the stack does not take a song before the load begins: {:?}",
-                ended.reply
-            ))),
+            _ => Err(Fault::new(refusal(&ended.reply, self.client.base()))),
         }
     }
 
@@ -130,6 +127,51 @@ impl Songs {
     }
 }
 
+/// Why there is nothing to read, for the person at the terminal.
+fn refusal(reply: &Reply, base: &str) -> String {
+    match reply {
+        Reply::NotSent => format!("nothing answers at {base}: is the stack up?"),
+        Reply::Cut => format!("{base} ended the connection without an answer: is the stack there?"),
+        Reply::Late => format!("{base} did not answer in time"),
+        Reply::Answer { status, .. } => {
+            let first = "the stack does not take a song before the load begins";
+            let why = match status.as_u16() {
+                401 | 403 => ": --password-file or --token says who may write",
+                _ => "",
+            };
+            format!("{first}: it answers {status}{why}")
+        }
+    }
+}
+
 fn failed(removed: Result<bool, tokio::task::JoinError>) -> bool {
     !removed.unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::StatusCode;
+
+    #[test]
+    fn a_probe_that_cannot_begin_says_why() {
+        let answer = |status| Reply::Answer {
+            status,
+            retry_after: false,
+            unsure: false,
+        };
+        for (reply, words) in [
+            (Reply::NotSent, "nothing answers at http://x:1"),
+            (Reply::Cut, "without an answer"),
+            (Reply::Late, "not answer in time"),
+            (
+                answer(StatusCode::FORBIDDEN),
+                "403 Forbidden: --password-file",
+            ),
+            (answer(StatusCode::NOT_FOUND), "it answers 404 Not Found"),
+        ] {
+            let told = refusal(&reply, "http://x:1");
+            assert!(told.contains(words), "{told}");
+        }
+    }
 }

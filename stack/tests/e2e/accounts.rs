@@ -16,9 +16,14 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ),
 ];
 
-const SONG: &str = r#"{"song":"signed in","singer":"e2e"}"#;
+pub(crate) const SONG: &str = r#"{"song":"signed in","singer":"e2e"}"#;
 
-fn post(world: &World, path: &str, headers: &[(&'static str, &str)], body: &str) -> Answer {
+pub(crate) fn post(
+    world: &World,
+    path: &str,
+    headers: &[(&'static str, &str)],
+    body: &str,
+) -> Answer {
     let address = Address::Tcp(world.address);
     let body = body.to_owned().into();
     let mut request = request(Method::POST, &address, path, body).unwrap();

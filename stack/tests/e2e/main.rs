@@ -11,6 +11,7 @@
 
 mod accounts;
 mod answers;
+mod commands;
 mod compose;
 mod data;
 mod database;
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
         ("unix_sockets", unix_sockets::scenarios(kind)),
         ("recorded", recorded::scenarios(kind)),
         ("supervising", supervising::scenarios(kind)),
+        ("commands", commands::scenarios(kind)),
     ] {
         for &(name, scenario) in scenarios {
             trials.push(Trial::test(format!("{subject}::{name}"), move || {
