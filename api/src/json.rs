@@ -24,7 +24,7 @@ pub fn to_bytes(value: &impl Serialize) -> Vec<u8> {
     out
 }
 
-/// Writes text at the end of `out`, in quotes: what [`write`] makes of it, without a serializer in between.
+/// Writes text at the end of `out`, in quotes: what [`write()`] makes of it, without a serializer in between.
 pub fn write_text(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     out.reserve(bytes.len() + 2);
