@@ -80,7 +80,11 @@ impl Body {
                     return Ok(None);
                 }
                 let (open_file, offset) = (Arc::clone(file), *position);
-                let piece = disk.run(move || read(&open_file, offset, length)).await?;
+                // Taken here: each of the many threads of the disk would keep memory for the next piece.
+                let room = Vec::with_capacity(length);
+                let piece = disk
+                    .run(move || read(&open_file, offset, length, room))
+                    .await?;
                 *position += length as u64;
                 Ok(Some(piece))
             }
@@ -88,9 +92,8 @@ impl Body {
     }
 }
 
-/// Reads so many bytes, into memory that is not zeroed before.
-fn read(file: &File, mut offset: u64, length: usize) -> io::Result<Bytes> {
-    let mut piece = Vec::with_capacity(length);
+/// Reads so many bytes into `piece`, which has room for them that is not zeroed before.
+fn read(file: &File, mut offset: u64, length: usize, mut piece: Vec<u8>) -> io::Result<Bytes> {
     while piece.len() < length {
         let read = retry_on_intr(|| pread(file, spare_capacity(&mut piece), offset))?;
         if read == 0 {

@@ -4,8 +4,8 @@
 //! route and gives the [`Outcome`] to `respond`, which alone writes. A request goes through
 //! `path` (which name does it ask for? pure), `memory` or `open` (what lies there?) and `answer`
 //! (which form of it, and is it sent at all? with `coding`, `conditions`, `range` and `rules`, all
-//! pure); `body` then hands out the bytes. Whatever touches the disk runs on `disk`, away from the
-//! threads that serve connections.
+//! pure); `body` then hands out the bytes, and `twin` says where the system can send them from by itself.
+//! Whatever touches the disk runs on `disk`, away from the threads that serve connections.
 //!
 //! Nothing outside the folder is ever opened: names are refused by `path`, and every open is
 //! resolved by the kernel beneath the folder's own handle (`openat2`, `RESOLVE_BENEATH`, through
