@@ -172,7 +172,7 @@ fn loads(wanted: &Wanted, row: Row, place: Place) -> Vec<Load> {
     if !(wanted.all && place == Place::Native && takes_any_load(row)) {
         return vec![usual(row)];
     }
-    let rates = [40.0, 500.0].into_iter();
+    let rates = [40.0, 300.0].into_iter();
     rates
         .flat_map(|rate| {
             [true, false].map(|new_connections| Load {
