@@ -243,6 +243,7 @@ mod tests {
                 client: "127.0.0.1".parse().unwrap(),
                 protocol: Some("HTTP/1.1"),
                 method: Some("GET"),
+                host: None,
                 path: Some("/\"\n"),
                 status,
                 bytes: 0,

@@ -4,6 +4,7 @@
 //! handshake and has it [followed](Shown::follow). A pair that does not fit is told once, and the
 //! one before stays.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,11 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use pingora_rustls::sign::CertifiedKey;
 use pingora_rustls::{ClientHello, CryptoProvider, ResolvesServerCert};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::unreadable;
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -30,34 +35,84 @@ pub struct Tls {
     pub redirect: bool,
 }
 
-/// Why a pair of files cannot be used.
+/// What is wrong with a pair of files.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
-    /// One of the files is not there, or cannot be read.
-    #[error("cannot read {0}")]
-    Unreadable(String),
-    /// There is nothing in them that is needed.
-    #[error("expected a certificate and its private key in PEM")]
-    Empty,
-    /// They do not belong together, or are of a kind that is not known.
-    #[error("the certificate and the key do not fit: {0}")]
-    Unfit(String),
+#[error("{sentence}")]
+pub struct Unusable {
+    /// The key of `[tls]` that names the file at fault.
+    pub key: &'static str,
+    /// What was expected and what is there.
+    pub sentence: String,
 }
 
-/// Reads a certificate and its key. Blocks, so it is for the time of loading.
-pub fn load(tls: &Tls) -> Result<CertifiedKey, Unusable> {
-    pingora_rustls::install_default_crypto_provider();
-    for file in [&tls.certificate, &tls.key] {
-        let opened = std::fs::File::open(file);
-        opened.map_err(|error| {
-            Unusable::Unreadable(format!("{}: {}", file.display(), error.kind()))
-        })?;
+impl Unusable {
+    fn certificate(sentence: impl Into<String>) -> Self {
+        Self {
+            key: "certificate",
+            sentence: sentence.into(),
+        }
     }
-    let (certificate, key) = (tls.certificate.to_string_lossy(), tls.key.to_string_lossy());
-    let read = pingora_rustls::load_certs_and_key_files(&certificate, &key);
-    let (chain, key) = read.ok().flatten().ok_or(Unusable::Empty)?;
-    let provider = CryptoProvider::get_default().ok_or(Unusable::Empty)?;
-    CertifiedKey::from_der(chain, key, provider).map_err(|error| Unusable::Unfit(error.to_string()))
+
+    fn key(sentence: impl Into<String>) -> Self {
+        Self {
+            key: "key",
+            sentence: sentence.into(),
+        }
+    }
+}
+
+/// Reads a certificate and its key; the error is at least one for each file that cannot be used.
+/// Blocks, so it is for the time of loading.
+pub fn load(tls: &Tls) -> Result<CertifiedKey, Vec<Unusable>> {
+    pingora_rustls::install_default_crypto_provider();
+    let (chain, key) = match (chain(&tls.certificate), private_key(&tls.key)) {
+        (Ok(chain), Ok(key)) => (chain, key),
+        (chain, key) => return Err(chain.err().into_iter().chain(key.err()).collect()),
+    };
+    let unfit = |why: &dyn fmt::Display| {
+        let sentence = format!("the certificate and the key do not fit: {why}");
+        vec![Unusable::certificate(sentence)]
+    };
+    let provider = CryptoProvider::get_default().ok_or_else(|| unfit(&"no cryptography"))?;
+    CertifiedKey::from_der(chain, key, provider).map_err(|error| unfit(&error))
+}
+
+fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {
+    let pem = read(file).map_err(Unusable::certificate)?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let chain = chain.unwrap_or_default();
+    if chain.is_empty() {
+        let place = file.display();
+        let sentence = format!("expected a certificate in PEM: there is none in {place}");
+        return Err(Unusable::certificate(sentence));
+    }
+    Ok(chain)
+}
+
+fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, Unusable> {
+    let pem = read(file).map_err(Unusable::key)?;
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
+        let sentence = format!(
+            "expected a private key in PEM: there is none in {}",
+            file.display()
+        );
+        Unusable::key(sentence)
+    })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "read before a worker runs, or by a thread that may block"
+)]
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    let read = std::fs::read(file);
+    read.map_err(|error| {
+        format!(
+            "{}: {}",
+            unreadable::sentence("file", &error),
+            file.display()
+        )
+    })
 }
 
 /// From when and until when a certificate is good.
@@ -116,8 +171,10 @@ impl Shown {
                     self.0.store(Arc::new(certificate));
                     tracing::info!(file = %tls.certificate.display(), "another certificate is shown");
                 }
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "the certificate stays as it was");
+                Ok(Err(unusable)) => {
+                    for error in unusable {
+                        tracing::error!(%error, "the certificate stays as it was");
+                    }
                 }
                 Err(error) => tracing::error!(%error, "the certificate could not be read"),
             }

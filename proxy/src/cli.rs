@@ -2,6 +2,8 @@
 //!
 //! Every flag has a twin in the environment, and nothing else reads the environment.
 
+mod config_file;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{explain, simulate};
+
+pub use config_file::ConfigFile;
 
 /// Where the configuration is in the image.
 pub(crate) const CONFIG: &str = "/etc/proxy/proxy.toml";
@@ -50,8 +54,8 @@ pub enum Command {
     #[command(after_help = "Example: proxy serve --config proxy/conf/proxy.toml")]
     Serve {
         /// The configuration file.
-        #[arg(long, value_name = "FILE", env = "PROXY_CONFIG", default_value = CONFIG)]
-        config: PathBuf,
+        #[command(flatten)]
+        config: ConfigFile,
     },
     /// Says what is wrong or doubtful in a configuration, one line each.
     #[command(
@@ -62,8 +66,8 @@ pub enum Command {
     )]
     Check {
         /// The configuration file.
-        #[arg(value_name = "FILE", env = "PROXY_CONFIG", default_value = CONFIG)]
-        file: PathBuf,
+        #[command(flatten)]
+        config: ConfigFile,
     },
     /// Simulates the balancing of a described fleet, in virtual time and without a network.
     #[command(after_help = "Example: proxy simulate --server a:4 --server b:6 --event 3s:a:dies")]
@@ -206,10 +210,26 @@ mod tests {
     fn flags_and_what_is_refused() {
         let cli = Cli::try_parse_from(["proxy", "serve", "--log-format", "json"]).unwrap();
         assert_eq!(cli.log_format, LogFormat::Json);
+        for (command, words) in [
+            ("serve", &["a.toml"][..]),
+            ("serve", &["--config", "a.toml"]),
+            ("check", &["a.toml"]),
+            ("check", &["--config", "a.toml"]),
+        ] {
+            let words = [&["proxy", command][..], words].concat();
+            let (Command::Serve { config } | Command::Check { config }) =
+                Cli::try_parse_from(words).unwrap().command
+            else {
+                panic!("{command}");
+            };
+            assert_eq!(config, ConfigFile("a.toml".into()), "{command}");
+        }
         for wrong in [
             &["proxy"][..],
             &["proxy", "start"],
-            &["proxy", "serve", "extra"],
+            &["proxy", "serve", "a", "b"],
+            &["proxy", "serve", "a", "--config", "b"],
+            &["proxy", "check", "a", "--config", "a"],
             &["proxy", "serve", "--log-format", "xml"],
             &["proxy", "check", "a", "b"],
             &["proxy", "simulate", "--server", "a:4,slots"],

@@ -4,11 +4,13 @@
 //! listener for `/events` hears. Telling never waits: what is kept is bounded, and a subscriber
 //! that cannot keep up misses events rather than hold anybody up.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::broadcast;
 
 use crate::figures::Tally;
@@ -30,7 +32,7 @@ pub struct Event {
     #[serde(flatten)]
     pub what: What,
     /// Why.
-    pub cause: &'static str,
+    pub cause: Cow<'static, str>,
 }
 
 /// The server that an event is about.
@@ -154,11 +156,35 @@ impl What {
             self,
             Self::ServerOut(_) | Self::UpstreamDegraded { .. } | Self::ReloadRefused { .. }
         );
-        let detail = serde_json::to_string(self).unwrap_or_default();
+        // The same fields as in the JSON; those that an event does not have are left out.
+        let told = serde_json::to_value(self).unwrap_or_default();
+        let text = |key: &str| told[key].as_str();
+        let list = |key: &str| {
+            let items = told[key].as_array()?.iter().filter_map(Value::as_str);
+            Some(items.collect::<Vec<_>>().join("; "))
+        };
+        macro_rules! log {
+            ($level:ident) => {
+                tracing::$level!(
+                    upstream = text("upstream"),
+                    server = text("server"),
+                    endpoint = text("endpoint"),
+                    mode = text("mode"),
+                    weight = told["weight"].as_u64(),
+                    method = text("method"),
+                    by = text("by"),
+                    changed = list("changed"),
+                    faults = list("faults"),
+                    cause,
+                    "{}",
+                    self.name()
+                )
+            };
+        }
         if is_trouble {
-            tracing::warn!(detail, cause, "{}", self.name());
+            log!(warn);
         } else {
-            tracing::info!(detail, cause, "{}", self.name());
+            log!(info);
         }
     }
 }
@@ -190,8 +216,9 @@ impl Default for Events {
 
 impl Events {
     /// Tells an event and why it came: to the log, to all subscribers, and to those who come later.
-    pub fn tell(&self, what: What, cause: &'static str) {
-        what.log(cause);
+    pub fn tell(&self, what: What, cause: impl Into<Cow<'static, str>>) {
+        let cause = cause.into();
+        what.log(&cause);
         self.tally.count(what.name());
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.last += 1;

@@ -117,7 +117,18 @@ fn table(answer: &Value) -> String {
         let _ = writeln!(lines, "limit     {rate}: {verdict}");
     }
     match answer["target"].as_str() {
-        Some("files") => lines.push_str("answered from files by the proxy itself\n"),
+        Some("files") => {
+            let name = match (answer["file"].as_str(), answer["redirect"] == true) {
+                (Some(name), _) => name,
+                (None, true) => "a folder: 301 to the same path with a slash",
+                (None, false) => "answered by the proxy itself",
+            };
+            let instead = match answer["is_fallback"] == true {
+                true => ", the fallback: there is no such file",
+                false => "",
+            };
+            let _ = writeln!(lines, "file      {name}{instead}");
+        }
         Some(_) => {
             let _ = writeln!(lines, "upstream  {}, {}", text("upstream"), text("method"));
             let by = answer["hash"].as_str();

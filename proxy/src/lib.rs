@@ -49,5 +49,6 @@ pub mod run;
 pub mod server;
 pub mod simulate;
 mod single_get;
+mod unreadable;
 pub mod upstream;
 pub mod websocket;

@@ -113,6 +113,7 @@ mod tests {
             client: "127.0.0.1".parse().unwrap(),
             protocol: Some("HTTP/1.1"),
             method: Some("GET"),
+            host: None,
             path: Some("/"),
             status,
             bytes: 0,

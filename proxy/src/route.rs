@@ -24,8 +24,9 @@ mod pattern;
 
 use std::fmt;
 
+pub(crate) use pattern::bare_host;
+use pattern::decoded;
 pub use pattern::{HostPattern, Prefix};
-use pattern::{bare_host, decoded};
 
 /// All routes, the most specific first.
 #[derive(Debug, Clone)]
@@ -74,6 +75,21 @@ impl<T> Table<T> {
         })
     }
 
+    /// Says why a path takes no route though one seems to match; `None` if none does.
+    pub fn why_none(&self, host: Option<&str>, path: &str) -> Option<&'static str> {
+        let host = host.map(bare_host);
+        if is_plain(path) {
+            return None;
+        }
+        let Some(segments) = loose_segments(path) else {
+            return Some("a path with a dot segment, encoded or not, takes no route");
+        };
+        let strict = self.position(host, |prefix| prefix.rest_of(path));
+        let loose = self.position(host, |prefix| prefix.starts(&segments).then_some(path));
+        let differ = strict.map(|found| found.0) != loose.map(|found| found.0);
+        differ.then_some("the path can be read in two ways, which take different routes")
+    }
+
     /// All routes.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.routes.iter().map(|(_, route)| route)
@@ -114,6 +130,11 @@ impl Matcher {
         let is_more_special = self.rank().0 > other.rank().0;
         let covers = other.host.as_ref().is_none_or(|wide| wide.covers(host));
         is_more_special && covers && self.path.is_above(&other.path)
+    }
+
+    /// Whether its path is above all others.
+    pub fn takes_every_path(&self) -> bool {
+        self.path.rank() == 0
     }
 
     /// Whether it has the path of one and the host of another.

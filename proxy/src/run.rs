@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 use crate::access_log::AccessLog;
 use crate::allocator;
 use crate::cli::{AdminArguments, Cli, Command, LogFormat};
-use crate::config::{self, Config, Severity};
+use crate::config::{self, Config, Refused, Severity};
 use crate::control;
 use crate::explain;
 use crate::healthcheck;
@@ -42,8 +42,8 @@ pub fn run(cli: Cli) -> ExitCode {
         return fail(BAD_CONFIGURATION, &format!("RUST_LOG (--log): {error}"));
     }
     match cli.command {
-        Command::Serve { config } => serve(&config),
-        Command::Check { file } => check(&file),
+        Command::Serve { config } => serve(&config.0),
+        Command::Check { config } => check(&config.0),
         Command::Simulate(flags) => simulate(flags),
         Command::Explain(flags) => explain(&flags),
         Command::Healthcheck { admin } => check_health(&admin),
@@ -79,7 +79,7 @@ where
 {
     let proxy = match control::Admin::find(arguments.admin, &arguments.config) {
         Ok(proxy) => proxy,
-        Err(refused) => return fail(BAD_CONFIGURATION, &refused),
+        Err(refused) => return fail(BAD_CONFIGURATION, &lost(&refused)),
     };
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
@@ -280,7 +280,7 @@ where
         None => {
             let access = config::admin_access(&admin.config);
             access
-                .map_err(|refused| fail(BAD_CONFIGURATION, &refused))?
+                .map_err(|refused| fail(BAD_CONFIGURATION, &lost(&refused)))?
                 .address
         }
     };
@@ -288,6 +288,11 @@ where
         .map_err(|error| error.to_string())
         .and_then(|runtime| runtime.block_on(ask(address)))
         .map_err(|reason| fail(1, &reason))
+}
+
+/// Says why no admin listener is found, and how to say where it is.
+fn lost(refused: &Refused) -> String {
+    format!("{refused}; say where the proxy is with --admin ADDRESS or --config FILE")
 }
 
 #[expect(

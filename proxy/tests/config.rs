@@ -225,6 +225,20 @@ fn a_file_without_a_line_at_fault_is_one_sentence() {
 }
 
 #[test]
+fn brackets_of_the_wrong_kind_are_told_by_what_is_to_be_written() {
+    let check = |text: &str, expected: &[&str]| {
+        assert_eq!(told(&parse(text).unwrap_err()), expected, "{text}");
+    };
+    let routes = "proxy.toml:1: routes: expected `[[routes]]` for each route, got `[routes]`";
+    check("[routes]\npath = \"/\"\nfiles = \".\"\n", &[routes]);
+    let upstreams = "expected a table `[upstreams.NAME]` for each upstream, got `[[upstreams]]`";
+    check(
+        "[[routes]]\npath = \"/\"\nupstream = \"a\"\n[[upstreams]]\nname = \"a\"\n[[upstreams]]\n",
+        &[&format!("proxy.toml:4: upstreams: {upstreams}")],
+    );
+}
+
+#[test]
 fn relative_folders_begin_beside_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("proxy.toml");

@@ -26,6 +26,8 @@ pub struct Entry<'a> {
     pub protocol: Option<&'static str>,
     /// The method, when it could be read.
     pub method: Option<&'a str>,
+    /// The host that routes go by, as it was written, without its port.
+    pub host: Option<&'a str>,
     /// The path without its query, when it could be read.
     pub path: Option<&'a str>,
     /// The status; 499 when the client left before it got one.
@@ -77,6 +79,8 @@ impl Entry<'_> {
         optional(&mut out, self.protocol);
         out.extend_from_slice(b",\"method\":");
         optional(&mut out, self.method);
+        out.extend_from_slice(b",\"host\":");
+        optional(&mut out, self.host);
         out.extend_from_slice(b",\"path\":");
         optional(&mut out, self.path);
         out.extend_from_slice(b",\"status\":");
@@ -212,6 +216,7 @@ mod tests {
             client: "10.0.0.255".parse().unwrap(),
             protocol: None,
             method: None,
+            host: None,
             path: None,
             status: 400,
             bytes: 0,
@@ -237,6 +242,7 @@ mod tests {
         let line = Entry {
             protocol: Some("HTTP/1.1"),
             method: Some("GET"),
+            host: Some("example.com"),
             path: Some("/a"),
             bytes: 1024,
             route: Some("/"),
@@ -256,7 +262,8 @@ mod tests {
         assert_eq!(
             line,
             "{\"time\":\"1970-01-01T00:00:00.000Z\",\"request_id\":\"id\",\"client\":\"10.0.0.255\",\
-             \"protocol\":\"HTTP/1.1\",\"method\":\"GET\",\"path\":\"/a\",\"status\":400,\"bytes\":1024,\
+             \"protocol\":\"HTTP/1.1\",\"method\":\"GET\",\"host\":\"example.com\",\
+             \"path\":\"/a\",\"status\":400,\"bytes\":1024,\
              \"route\":\"/\",\"upstream\":\"u\",\"instance\":\"proxy\",\"tries\":[\
              {\"server\":\"10.0.0.1:80\",\"outcome\":\"answered\",\"status\":200,\"began_ms\":12.346,\"ms\":3000.0},\
              {\"server\":\"10.0.0.1:80\",\"outcome\":\"answered\",\"status\":null,\"began_ms\":12.346,\"ms\":3000.0}],\

@@ -3,6 +3,7 @@
 //! The answer comes from the very pick that a request would meet, made on a copy: nobody's turn is
 //! taken. What the edge would refuse is judged by the same [`head`](crate::head).
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,12 +15,12 @@ use serde::Serialize;
 
 use super::{Admin, Fault};
 use crate::balance::{Asked, Reason, Wish};
+use crate::files;
 use crate::forward;
 use crate::gateway::Target;
 use crate::head::{self, Verdict};
 use crate::rate_limit::{Limit, Refused};
 use crate::respond::Failure;
-use crate::upstream::health::State as Fitness;
 use crate::upstream::{Explained, QueueSettings, Upstream};
 use crate::websocket;
 
@@ -43,6 +44,11 @@ pub(super) struct Explanation {
     rate_limit: Option<RateLimit>,
     /// `upstream`, `files` or nothing.
     target: Option<&'static str>,
+    /// The name of the file below the folder, and whether it stands in for a missing one.
+    file: Option<String>,
+    is_fallback: bool,
+    /// The path is a folder's: it is sent to the same with a slash.
+    redirect: bool,
     upstream: Option<Arc<str>>,
     method: Option<&'static str>,
     /// What the hashing goes by, and whether the request has it.
@@ -67,9 +73,14 @@ struct Refusal {
 
 impl Refusal {
     fn of(failure: Failure) -> Self {
+        Self::because(failure, failure.cause())
+    }
+
+    /// The same, with more to say than the client is told.
+    fn because(failure: Failure, why: &'static str) -> Self {
         Self {
             status: failure.status().as_u16(),
-            why: failure.cause(),
+            why,
         }
     }
 }
@@ -110,7 +121,7 @@ struct Candidate {
     warm: u32,
     backup: bool,
     state: &'static str,
-    cause: Option<&'static str>,
+    cause: Option<Cow<'static, str>>,
     in_flight: u32,
     max_connections: Option<u32>,
     first_byte_ms: Option<f64>,
@@ -124,7 +135,7 @@ pub(super) async fn explain(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<Explanation>, Fault> {
     let request = described(pairs).map_err(|told| Fault(StatusCode::BAD_REQUEST, told))?;
-    let live = admin.live.load();
+    let live = admin.live.load_full();
     let path = request.path.split('?').next().unwrap_or_default();
     let found = live.routes.find(request.host.as_deref(), path);
     let client = live.clients.client_of(request.client, &request.headers);
@@ -135,6 +146,9 @@ pub(super) async fn explain(
         rate_limit: limit.map(|limit| RateLimit::of(limit, client)),
         route: found.as_ref().map(|found| found.matcher.to_string()),
         target: None,
+        file: None,
+        is_fallback: false,
+        redirect: false,
         upstream: None,
         method: None,
         hash: None,
@@ -148,11 +162,15 @@ pub(super) async fn explain(
     if explanation.refused.is_some() {
         return Ok(Json(explanation));
     }
-    match found.map(|found| &*found.route.target) {
-        Some(Target::Files(_)) => {
+    let below = found.as_ref().map_or("", |found| found.rest);
+    match found.as_ref().map(|found| &*found.route.target) {
+        Some(Target::Files(root)) => {
             explanation.target = Some("files");
-            let is_read = matches!(request.method, Method::GET | Method::HEAD);
-            explanation.refused = (!is_read).then(|| Refusal::of(Failure::FileMethod));
+            if matches!(request.method, Method::GET | Method::HEAD) {
+                explain_file(&mut explanation, root.explain(path, below).await);
+            } else {
+                explanation.refused = Some(Refusal::of(Failure::FileMethod));
+            }
         }
         Some(Target::Upstream {
             upstream,
@@ -168,9 +186,35 @@ pub(super) async fn explain(
             };
             explain_upstream(&mut explanation, upstream, &asked);
         }
-        None => {}
+        None => {
+            let why = live.routes.why_none(request.host.as_deref(), path);
+            explanation.refused = why.map(|why| Refusal::because(Failure::NoRoute, why));
+        }
     }
     Ok(Json(explanation))
+}
+
+fn explain_file(explanation: &mut Explanation, explained: files::Explained) {
+    use files::Explained;
+    explanation.is_fallback = matches!(explained, Explained::Fallback(_));
+    explanation.redirect = explained == Explained::Redirect;
+    explanation.refused = match explained {
+        Explained::File(name) | Explained::Fallback(name) => {
+            explanation.file = Some(name);
+            None
+        }
+        Explained::Redirect => None,
+        Explained::Missing => {
+            let why = "there is no such file below the folder, and no fallback";
+            Some(Refusal::because(Failure::NoFile, why))
+        }
+        Explained::NeverServed => {
+            let why = "such a name is never served: one that begins with a dot, or an empty one";
+            Some(Refusal::because(Failure::NoFile, why))
+        }
+        Explained::Malformed => Some(Refusal::of(Failure::BadPath)),
+        Explained::Unavailable => Some(Refusal::of(Failure::FileUnavailable)),
+    };
 }
 
 /// What the edge would refuse: the head that this request would have, judged.
@@ -249,10 +293,7 @@ fn candidate(explained: &Explained, now: Instant) -> Candidate {
         reason,
         picked,
     } = explained;
-    let (state, cause) = match server.with_health(|health| health.state()) {
-        Fitness::Up => ("up", None),
-        Fitness::Out(cause) => ("out", Some(cause.as_str())),
-    };
+    let cause = server.with_health(|health| health.why_out());
     let first_byte = server.first_byte(now);
     Candidate {
         server: server.address().to_owned(),
@@ -261,7 +302,7 @@ fn candidate(explained: &Explained, now: Instant) -> Candidate {
         weight: candidate.weight,
         warm: candidate.warmth * 100 / crate::balance::slow_start::WARM,
         backup: candidate.backup,
-        state,
+        state: if cause.is_some() { "out" } else { "up" },
         cause,
         in_flight: candidate.in_flight,
         max_connections: server.max_connections(),

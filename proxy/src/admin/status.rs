@@ -1,5 +1,6 @@
 //! `GET /status`: the upstreams and how their servers fare.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,7 +12,6 @@ use super::Admin;
 use crate::moment::timestamp;
 use crate::respond;
 use crate::upstream::Upstream;
-use crate::upstream::health::State as Fitness;
 use crate::upstream::server::Server;
 
 #[derive(Debug, Serialize)]
@@ -52,10 +52,14 @@ pub(super) struct ServerStatus {
     weight: u32,
     /// What the operator wants: `ready`, `drain` or `down`.
     mode: &'static str,
+    /// Picked only when no other can be.
+    backup: bool,
     state: &'static str,
-    cause: Option<&'static str>,
+    cause: Option<Cow<'static, str>>,
     since: String,
     in_flight: usize,
+    /// How many it may have in flight; `None`: as many as come.
+    max_connections: Option<u32>,
     requests: u64,
     failures: u64,
 }
@@ -113,12 +117,8 @@ fn leaving(server: &Server) -> Option<Leaving> {
 
 /// Shows one server.
 pub(super) fn server_status(server: &Server, now: Instant) -> ServerStatus {
-    let (mode, fitness, since) =
-        server.with_health(|health| (health.mode(), health.state(), health.since()));
-    let (state, cause) = match fitness {
-        Fitness::Up => ("up", None),
-        Fitness::Out(cause) => ("out", Some(cause.as_str())),
-    };
+    let (mode, cause, since) =
+        server.with_health(|health| (health.mode(), health.why_out(), health.since()));
     let (requests, failures) = server.counts();
     let ago: Duration = now.saturating_duration_since(since);
     ServerStatus {
@@ -127,10 +127,12 @@ pub(super) fn server_status(server: &Server, now: Instant) -> ServerStatus {
         instance: server.instance(),
         weight: server.weight(),
         mode: mode.as_str(),
-        state,
+        backup: server.is_backup(),
+        state: if cause.is_some() { "out" } else { "up" },
         cause,
         since: timestamp(SystemTime::now() - ago),
         in_flight: server.in_flight(),
+        max_connections: server.max_connections(),
         requests,
         failures,
     }

@@ -13,10 +13,11 @@ use super::fault::{Fault, Refused, Severity};
 use super::raw::{Raw, RawClients, RawLog};
 use super::setting::{Given, Setting, TokenFile};
 use super::source::{Shape, Source};
-use super::{Config, routes, unreadable, upstreams};
+use super::{Config, routes, upstreams};
 use crate::access_log::Destination;
 use crate::admin::token;
 use crate::clients::Clients;
+use crate::unreadable;
 
 /// Makes the whole configuration of what was parsed; `file` is what relative folders begin beside.
 pub(super) fn config(
@@ -41,16 +42,18 @@ pub(super) fn config(
     let listen = listeners(listen, &mut faults);
     let tls = super::tls::tls(tls, &listen, file, &mut faults);
     let names: Vec<_> = upstreams.keys().cloned().map(Spanned::into_inner).collect();
+    let mut own = listen.clone();
+    own.extend(tls.as_ref().map(|tls| tls.listen));
     let scope = routes::Scope {
+        listen: &own,
         upstreams: &names,
+        shape: &shape,
         file,
     };
     let config = Config {
         file: file.to_owned(),
         admin: admin_listener(admin, &listen, &mut faults),
         admin_token_file: token_file(admin_token_file, file, &mut faults),
-        listen,
-        tls,
         threads: faults
             .take(threads)
             .and_then(|threads| NonZeroUsize::new(usize::try_from(threads).ok()?))
@@ -58,7 +61,9 @@ pub(super) fn config(
         clients: self::clients(clients, &mut faults),
         access_log: access_log(log, &mut faults),
         routes: routes::routes(routes, &scope, &mut faults),
-        upstreams: upstreams::upstreams(upstreams, file, &mut faults),
+        upstreams: upstreams::upstreams(upstreams, &scope, &mut faults),
+        listen,
+        tls,
     };
     let mut found = faults.found;
     found.retain(|fault| !shape.explains(fault));
@@ -175,7 +180,7 @@ fn token_file(
         Ok(Some(_)) => {}
         Ok(None) => faults.add(&at, format!("{}: {}", token::EXPECTED, file.display())),
         Err(error) => {
-            let sentence = unreadable("file", error);
+            let sentence = unreadable::sentence("file", error);
             faults.add(&at, format!("{sentence}: {}", file.display()));
         }
     }

@@ -19,7 +19,6 @@ mod units;
 mod upstreams;
 
 use std::fs;
-use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -33,6 +32,7 @@ use crate::files::Rules;
 use crate::idempotency::Idempotency;
 use crate::rate_limit::Rate;
 use crate::route::Matcher;
+use crate::unreadable;
 use crate::upstream;
 
 pub use access::{AdminAccess, admin_access};
@@ -181,16 +181,5 @@ fn read(file: &Path) -> Result<String, Fault> {
     reason = "files are read before any thread exists, or on one that may block"
 )]
 fn bytes_of(file: &Path) -> Result<Vec<u8>, String> {
-    fs::read(file).map_err(|error| unreadable("file", &error))
-}
-
-/// Says in a sentence why a file or a folder cannot be used.
-fn unreadable(what: &str, error: &io::Error) -> String {
-    match error.kind() {
-        ErrorKind::NotFound => format!("there is no such {what}"),
-        ErrorKind::NotADirectory => "this is not a folder".to_owned(),
-        ErrorKind::IsADirectory => "this is a folder".to_owned(),
-        ErrorKind::PermissionDenied => format!("this process may not read the {what}"),
-        _ => format!("the {what} cannot be read: {error}"),
-    }
+    fs::read(file).map_err(|error| unreadable::sentence("file", &error))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,19 +12,25 @@ use toml::Spanned;
 use super::build::Faults;
 use super::raw::{RawRateLimit, RawRoute};
 use super::setting::{Folder, Given, Name};
-use super::{Route, Target, unreadable};
+use super::source::Shape;
+use super::{Route, Target};
 use crate::files::Rules;
 use crate::idempotency::Idempotency;
 use crate::rate_limit::Rate;
 use crate::route::{HostPattern, Matcher, Prefix};
+use crate::unreadable;
 
 /// The largest request body where a route does not say: 1 MiB.
 const MAX_BODY: u64 = 1 << 20;
 
-/// What routes refer to.
+/// What routes and upstreams refer to.
 pub(super) struct Scope<'s> {
+    /// Where the proxy itself listens.
+    pub(super) listen: &'s [SocketAddr],
     /// The names of the upstreams.
     pub(super) upstreams: &'s [String],
+    /// What of the file was passed over, upstreams among it.
+    pub(super) shape: &'s Shape,
     /// The configuration file, beside which relative folders begin.
     pub(super) file: &'s Path,
 }
@@ -192,7 +199,7 @@ fn known_upstream(
     faults: &mut Faults<'_>,
 ) -> Option<String> {
     let (name, at) = faults.take_at(Some(upstream))?;
-    if !scope.upstreams.contains(&name) {
+    if !scope.upstreams.contains(&name) && !scope.shape.has_upstream(&name) {
         let known = match scope.upstreams {
             [] => "there is none".to_owned(),
             names => format!("there is \"{}\"", names.join("\", \"")),
@@ -210,7 +217,7 @@ fn folder(files: Given<Folder>, scope: &Scope<'_>, faults: &mut Faults<'_>) -> O
     let beside = scope.file.parent().unwrap_or(Path::new(""));
     let root = beside.join(folder);
     if let Err(error) = fs::read_dir(&root) {
-        let sentence = unreadable("folder", &error);
+        let sentence = unreadable::sentence("folder", &error);
         faults.add(&at, format!("{sentence}: {}", root.display()));
     }
     Some(root)

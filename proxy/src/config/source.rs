@@ -17,6 +17,10 @@ use super::raw::Raw;
 
 /// What the parser says of a key that stands twice.
 const DUPLICATE: &str = "duplicate key";
+/// What is said of a key that is not known where it stands.
+const UNKNOWN: &str = "there is no such key here";
+/// Keys of the top that are no tables: at the end of a file they would belong to its last table.
+const TOP: [&str; 4] = ["listen", "admin", "admin_token_file", "threads"];
 
 /// What is wrong in the shape of a file.
 #[derive(Default)]
@@ -42,12 +46,23 @@ impl Shape {
             let rest = key.strip_prefix(above);
             rest.is_some_and(|rest| rest.starts_with(['.', '[']))
         };
+        let is_element = |key: &str, list: &str| {
+            let rest = key.strip_prefix(list);
+            rest.is_some_and(|rest| rest.starts_with('['))
+        };
         self.removed.iter().any(|removed| {
-            let is_upstream = is_below(removed, "upstreams") || removed == "upstreams";
             fault.key == *removed
                 || is_below(&fault.key, removed)
-                || is_below(removed, &fault.key)
-                || is_upstream && fault.key.ends_with(".upstream")
+                || is_element(removed, &fault.key)
+        })
+    }
+
+    /// Whether there is an upstream of this name in the file that was passed over.
+    pub(super) fn has_upstream(&self, name: &str) -> bool {
+        let mut removed = self.removed.iter();
+        removed.any(|key| {
+            let below = key.strip_prefix("upstreams");
+            below.is_some_and(|below| below.is_empty() || below.strip_prefix('.') == Some(name))
         })
     }
 }
@@ -183,6 +198,7 @@ impl<'t> Source<'t> {
             fault.sentence = "expected each key once".to_owned();
             fault.key = self.repeated(&at);
         }
+        advise(&mut fault);
         fault
     }
 
@@ -203,29 +219,65 @@ impl<'t> Source<'t> {
     }
 }
 
+/// Says what is to be written instead, where a table has the brackets of a list, a list those of a
+/// table, or a key stands in the wrong table.
+fn advise(fault: &mut Fault) {
+    let is_wrong =
+        |got: &str| fault.sentence.starts_with("expected ") && fault.sentence.ends_with(got);
+    if ["upstreams", "upstreams[0]"].contains(&fault.key.as_str()) && is_wrong(", got a list") {
+        fault.sentence =
+            "expected a table `[upstreams.NAME]` for each upstream, got `[[upstreams]]`".to_owned();
+        fault.key = "upstreams".to_owned();
+    } else if fault.key == "routes" && is_wrong(", got a table") {
+        fault.sentence = "expected `[[routes]]` for each route, got `[routes]`".to_owned();
+    } else if fault.sentence.starts_with(UNKNOWN)
+        && let Some((_, name)) = fault.key.rsplit_once('.')
+        && TOP.contains(&name)
+    {
+        fault.sentence = format!("{}; `{name}` belongs above the first table", fault.sentence);
+    }
+}
+
 /// Says what serde and the TOML parser say as the rest of the configuration does.
 fn plain(message: &str) -> String {
     let message = message.replace(['\n', '\r'], " ");
     let message = message.replace("a sequence", "a list");
     if let Some(expected) = message.strip_prefix("unknown field ") {
         let expected = expected.split_once(", ").map_or("", |(_, rest)| rest);
-        return format!("there is no such key here, {expected}");
+        return format!("{UNKNOWN}, {expected}");
     }
     let types = message
         .strip_prefix("invalid type: ")
         .and_then(|rest| rest.split_once(", expected "));
     match types {
         Some((got, "any valid TOML value")) => {
+            let got = found(got);
             format!("expected a number that fits into 64 bits, got {got}")
         }
         Some((got, expected)) => {
-            let got = match got {
-                "sequence" => "a list",
-                "map" => "a table",
-                got => got.strip_prefix("string ").unwrap_or(got),
+            let expected = match expected {
+                "a map" => "a table",
+                expected => expected,
             };
-            format!("expected {expected}, got {got}")
+            format!("expected {expected}, got {}", found(got))
         }
         None => message,
+    }
+}
+
+/// Names a value of the wrong type as the settings do: a text in its quotes, a number bare.
+fn found(got: &str) -> &str {
+    match got {
+        "sequence" => "a list",
+        "map" => "a table",
+        got => {
+            let kinds = ["string ", "integer ", "boolean ", "floating point "];
+            let value = kinds.iter().find_map(|kind| got.strip_prefix(kind));
+            let value = value.unwrap_or(got);
+            let bare = value
+                .strip_prefix('`')
+                .and_then(|value| value.split('`').next());
+            bare.unwrap_or(value)
+        }
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn tls(
     }
     let beside = file.parent().unwrap_or(Path::new(""));
     let certificate = faults.take_at(certificate);
-    let key = faults.take(key);
+    let key = faults.take_at(key);
     let listen = match listen {
         None => Some(SocketAddr::from(([0, 0, 0, 0], 8443))),
         Some(listen) => faults.take_at(Some(listen)).map(|(address, at)| {
@@ -58,14 +58,16 @@ pub(super) fn tls(
     let mut redirects = false;
     faults.set(&mut redirects, redirect);
     let (certificate, at) = certificate?;
+    let (key, key_at) = key?;
     let tls = Tls {
         listen: listen?,
         certificate: beside.join(certificate),
-        key: beside.join(key?),
+        key: beside.join(key),
         redirect: redirects,
     };
-    if let Err(unusable) = certificate::load(&tls) {
-        faults.add(&at, unusable.to_string());
+    for unusable in certificate::load(&tls).err().into_iter().flatten() {
+        let at = [&at, &key_at][usize::from(unusable.key == "key")];
+        faults.add(at, unusable.sentence);
     }
     Some(tls)
 }

@@ -1,6 +1,7 @@
 //! Makes the settings of the upstreams.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use super::raw::{
     RawEject, RawHealth, RawQueue, RawRetry, RawServer, RawSticky, RawTimeouts, RawUpstream,
     RawUpstreamTls,
 };
+use super::routes::Scope;
 use super::setting::{Given, MethodName, Name};
 use super::tls::FilePath;
 use crate::balance::{Key, Method};
@@ -28,23 +30,23 @@ const RESOLVE: Duration = Duration::from_secs(1);
 
 /// Makes the settings of all upstreams, in the order of the file.
 ///
-/// `file` is the configuration file, beside which relative paths begin.
+/// None of their servers may be the proxy itself.
 pub(super) fn upstreams(
     raw: BTreeMap<Spanned<String>, Spanned<RawUpstream>>,
-    file: &Path,
+    scope: &Scope<'_>,
     faults: &mut Faults<'_>,
 ) -> Vec<Settings> {
     let mut raw: Vec<_> = raw.into_iter().collect();
     raw.sort_by_key(|(name, _)| name.span().start);
     raw.into_iter()
-        .map(|(name, raw)| upstream(&name, raw, file, faults))
+        .map(|(name, raw)| upstream(&name, raw, scope, faults))
         .collect()
 }
 
 fn upstream(
     name: &Spanned<String>,
     raw: Spanned<RawUpstream>,
-    file: &Path,
+    scope: &Scope<'_>,
     faults: &mut Faults<'_>,
 ) -> Settings {
     let table = name.span();
@@ -73,9 +75,11 @@ fn upstream(
     }
     Settings {
         name: name.get_ref().as_str().into(),
-        servers: servers.map_or(Vec::new(), |list| self::servers(list, most, faults)),
+        servers: servers.map_or(Vec::new(), |list| {
+            self::servers(list, most, scope.listen, faults)
+        }),
         queue: self::queue(queue, faults),
-        tls: self::tls(tls, file, faults),
+        tls: self::tls(tls, scope.file, faults),
         method: self::method(method, hash, faults),
         sticky: self::sticky(sticky, faults),
         slow_start: faults.take(slow_start).unwrap_or_default(),
@@ -129,10 +133,12 @@ fn sticky(raw: Option<Spanned<RawSticky>>, faults: &mut Faults<'_>) -> Option<Ar
     faults.take(cookie).map(Into::into)
 }
 
-/// Makes the servers; `most` is the limit of those that have none of their own.
+/// Makes the servers; `most` is the limit of those that have none of their own, and `own` where the
+/// proxy itself listens.
 fn servers(
     list: Spanned<Vec<Spanned<RawServer>>>,
     most: u32,
+    own: &[SocketAddr],
     faults: &mut Faults<'_>,
 ) -> Vec<ServerSettings> {
     let at = list.span();
@@ -145,7 +151,7 @@ fn servers(
     let mut lines = HashMap::new();
     let servers: Vec<_> = list
         .into_iter()
-        .filter_map(|raw| server(raw, most, &mut lines, faults))
+        .filter_map(|raw| server(raw, most, own, &mut lines, faults))
         .collect();
     if servers.len() == whole && servers.iter().all(|server| server.weight == 0) {
         faults.add(
@@ -160,6 +166,7 @@ fn servers(
 fn server(
     raw: Spanned<RawServer>,
     most: u32,
+    own: &[SocketAddr],
     lines: &mut HashMap<Address, usize>,
     faults: &mut Faults<'_>,
 ) -> Option<ServerSettings> {
@@ -180,6 +187,15 @@ fn server(
     let weight = weight.map_or(Some(1), |weight| faults.take(Some(weight)));
     let down = faults.take(down).unwrap_or(false);
     let (address, at) = faults.take_at(address)?;
+    if let Some(listener) = own.iter().find(|listener| address.is_at(listener)) {
+        faults.add(
+            &at,
+            format!(
+                "expected another program, but the proxy itself listens on \"{listener}\": its \
+                 requests would go round in a circle"
+            ),
+        );
+    }
     match lines.get(&address) {
         Some(first) => faults.add(
             &at,

@@ -57,7 +57,14 @@ pub(super) fn find(status: &Status, word: &str) -> Result<Named, String> {
             }
         }
     }
-    let known: Vec<String> = among.iter().flat_map(|u| addresses(u)).collect();
+    let of = |upstream: &Upstream| {
+        let named = |address| format!("{}/{address}", upstream.name);
+        addresses(upstream)
+            .into_iter()
+            .map(named)
+            .collect::<Vec<_>>()
+    };
+    let known: Vec<String> = among.iter().flat_map(|upstream| of(upstream)).collect();
     Err(format!(
         "there is no server \"{word}\"; there is {}",
         if known.is_empty() {
@@ -180,7 +187,10 @@ mod tests {
         check("music/new", Ok("music/new:80"));
         check(
             "nobody",
-            Err("there is api:8000, new:80, unix:/run/a.sock, new:80, web:80, web:81"),
+            Err(
+                "there is music/api:8000, music/new:80, music/unix:/run/a.sock, other/new:80, \
+                 other/web:80, other/web:81",
+            ),
         );
         check("none/api", Err("there is none"));
     }

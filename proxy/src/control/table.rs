@@ -46,12 +46,21 @@ fn row(server: &Server) -> [String; 8] {
         Some(cause) => format!("{}: {cause}", server.state),
         None => server.state.clone(),
     };
+    let address = &server.address;
+    let in_flight = match server.max_connections {
+        Some(most) => format!("{} of {most}", server.in_flight),
+        None => server.in_flight.to_string(),
+    };
     [
-        server.address.clone(),
+        if server.backup {
+            format!("{address} (backup)")
+        } else {
+            address.clone()
+        },
         server.endpoint.clone(),
         server.instance.clone().unwrap_or_else(|| "-".to_owned()),
         server.weight.to_string(),
-        server.in_flight.to_string(),
+        in_flight,
         server.requests.to_string(),
         server.failures.to_string(),
         state,
@@ -86,10 +95,13 @@ mod tests {
                     "state": state, "cause": cause, "in_flight": 0, "requests": requests,
                     "failures": 0 })
         };
-        let servers = [
+        let mut servers = [
             server("a:80", "up", None, 5),
             server("long:8000", "out", Some("silent"), 12345),
+            server("b:80", "up", None, 7),
         ];
+        servers[2]["backup"] = true.into();
+        servers[2]["max_connections"] = 10.into();
         let status = json!({ "version": "1", "draining": false, "in_flight": 3, "upstreams": [
             { "name": "music", "method": "round-robin", "servers": servers, "unresolved": ["x:1"],
               "leaving": [] }] });
@@ -97,9 +109,10 @@ mod tests {
 proxy 1: 3 in flight
 
 music (round-robin)
-  SERVER     ENDPOINT     INSTANCE  WEIGHT  IN FLIGHT  REQUESTS  FAILURES  STATE
-  a:80       10.0.0.1:80  -              4          0         5         0  up
-  long:8000  10.0.0.1:80  -              4          0     12345         0  out: silent
+  SERVER         ENDPOINT     INSTANCE  WEIGHT  IN FLIGHT  REQUESTS  FAILURES  STATE
+  a:80           10.0.0.1:80  -              4          0         5         0  up
+  long:8000      10.0.0.1:80  -              4          0     12345         0  out: silent
+  b:80 (backup)  10.0.0.1:80  -              4    0 of 10         7         0  up
   x:1 stands for no server at the moment
 ";
         assert_eq!(text(&serde_json::from_value(status).unwrap()), expected);

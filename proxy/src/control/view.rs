@@ -33,9 +33,12 @@ pub(super) struct Server {
     pub(super) endpoint: String,
     pub(super) instance: Option<String>,
     pub(super) weight: u32,
+    #[serde(default)]
+    pub(super) backup: bool,
     pub(super) state: String,
     pub(super) cause: Option<String>,
     pub(super) in_flight: u64,
+    pub(super) max_connections: Option<u64>,
     pub(super) requests: u64,
     pub(super) failures: u64,
 }

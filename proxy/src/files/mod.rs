@@ -18,6 +18,7 @@ mod body;
 mod coding;
 mod conditions;
 mod disk;
+mod explain;
 mod media_type;
 mod memory;
 mod open;
@@ -44,6 +45,7 @@ use http::{HeaderMap, HeaderValue, Method};
 
 pub use self::body::Body;
 pub use self::coding::accepts_gzip;
+pub use self::explain::Explained;
 pub use self::rules::{CacheRule, PagePolicy, Rules};
 pub use self::twin::Twin;
 pub use self::validators::Validators;

@@ -139,6 +139,19 @@ impl Front {
         }
     }
 
+    /// Answers a client that speaks without TLS where TLS is spoken, and closes.
+    pub async fn refuse_plain(&self, stream: Stream, peer: SocketAddr) {
+        let client = peer.ip().to_canonical();
+        let arrival = Arrival {
+            client,
+            written: forward::written(client),
+            is_secure: false,
+            at: Instant::now(),
+        };
+        let connection = Box::new(ClientStream::new(stream));
+        self.refuse(connection, &arrival, not_secure()).await;
+    }
+
     /// Whether a plain connection begins as HTTP/2; what is neither is left to [`head`].
     async fn begins_http2(&self, connection: &mut ClientStream, first_byte: Instant) -> bool {
         let deadline = (first_byte + self.live.load().clients.header_timeout).into();
@@ -257,6 +270,7 @@ impl Front {
             client: arrival.client,
             protocol,
             method: refused.method.as_deref(),
+            host: None,
             path: refused.path.as_deref(),
             status: refused.status.as_u16(),
             bytes,
@@ -299,6 +313,15 @@ async fn called_back(rest: Option<Rest<'_>>) {
     match rest {
         Some(mut rest) => rest.called_back().await,
         None => std::future::pending().await,
+    }
+}
+
+fn not_secure() -> head::Refused {
+    head::Refused {
+        status: http::StatusCode::BAD_REQUEST,
+        reason: "This port speaks TLS: the address begins with https.",
+        method: None,
+        path: None,
     }
 }
 

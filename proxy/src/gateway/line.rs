@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::{Method, StatusCode, Uri, Version};
+use http::{HeaderValue, Method, StatusCode, Uri, Version, header};
 use pingora_proxy::Session;
 
 use super::exchange::Exchange;
 use super::failing;
 use crate::access_log::{AccessLog, Entry};
 use crate::respond::{self, Failure};
+use crate::route::bare_host;
 
 /// What is needed to log a request that ends without its session: a hook has panicked, or the
 /// process has run out of time.
@@ -18,6 +19,7 @@ pub(super) struct Unlogged {
     access_log: Arc<AccessLog>,
     version: Version,
     method: Method,
+    host: Option<HeaderValue>,
     uri: Uri,
 }
 
@@ -28,6 +30,7 @@ pub(super) fn begin(session: &Session, exchange: &mut Exchange, access_log: &Arc
         access_log: Arc::clone(access_log),
         version: request.version,
         method: request.method.clone(),
+        host: request.headers.get(header::HOST).cloned(),
         uri: request.uri.clone(),
     });
 }
@@ -85,12 +88,15 @@ fn note(unlogged: &Unlogged, exchange: &Exchange, status: StatusCode, bytes: usi
     figures.count(status.as_u16(), took);
     let instance = exchange.instance.as_ref();
     let instance = instance.map(|name| String::from_utf8_lossy(name.as_bytes()));
+    let host = unlogged.host.as_ref();
+    let host = host.and_then(|host| host.to_str().ok());
     unlogged.access_log.write(&Entry {
         time: SystemTime::now() - elapsed,
         request_id: exchange.request_id.as_str(),
         client: exchange.client,
         protocol: Some(protocol(unlogged.version)),
         method: Some(unlogged.method.as_str()),
+        host: host.map(bare_host),
         path: Some(unlogged.uri.path()),
         status: status.as_u16(),
         bytes,
@@ -136,6 +142,7 @@ mod tests {
             access_log: Arc::new(access_log),
             version: Version::HTTP_11,
             method: Method::GET,
+            host: None,
             uri: Uri::from_static("/api/?secret"),
         });
         exchange.begin_try(server.take(), now);

@@ -158,7 +158,7 @@ impl FromStr for Prefix {
 }
 
 /// Drops the port and the dot after a fully qualified name.
-pub(super) fn bare_host(host: &str) -> &str {
+pub(crate) fn bare_host(host: &str) -> &str {
     let bare = match host.rfind([':', ']']) {
         Some(colon) if host.as_bytes()[colon] == b':' => &host[..colon],
         _ => host,

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::StartError;
 use super::places::{Place, Places};
-use super::tls::Handshakes;
+use super::tls::{Handshakes, speaks_plain};
 use super::trouble::Trouble;
 use crate::drain::{Drain, Phase};
 use crate::front::Front;
@@ -218,12 +218,20 @@ impl Acceptor {
             let (stream, is_secure): (IoStream, bool) = match handshakes {
                 None => (Box::new(PlainStream::new(connection)), false),
                 Some(handshakes) => {
+                    // The place is held meanwhile: handshakes count, and have no longer than a head.
+                    let end = Instant::now() + front.live.load().clients.header_timeout;
+                    match timeout_at(end, speaks_plain(&connection)).await {
+                        Ok(false) => {}
+                        Ok(true) => {
+                            let stream = Box::new(PlainStream::new(connection));
+                            return Box::pin(front.refuse_plain(stream, peer)).await;
+                        }
+                        Err(_) => return,
+                    }
                     let digest = SocketDigest::from_raw_fd(connection.as_raw_fd());
                     let mut stream = Stream::from(connection);
                     stream.set_socket_digest(digest);
-                    // The place is held meanwhile: handshakes count, and have no longer than a head.
-                    let limit = front.live.load().clients.header_timeout;
-                    match Box::pin(timeout(limit, handshakes.shake(stream))).await {
+                    match Box::pin(timeout_at(end, handshakes.shake(stream))).await {
                         Ok(Some(stream)) => (stream, true),
                         Ok(None) | Err(_) => return,
                     }

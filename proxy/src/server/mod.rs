@@ -53,8 +53,8 @@ pub enum StartError {
     #[error(transparent)]
     Files(#[from] NoFolder),
     /// The certificate cannot be used.
-    #[error(transparent)]
-    Certificate(#[from] Unusable),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Certificate(Vec<Unusable>),
     /// The access log could not be opened.
     #[error("cannot open the access log: {0}")]
     AccessLog(io::Error),
@@ -137,7 +137,9 @@ fn plain(listener: std::net::TcpListener) -> Port {
 
 /// Reads the certificate once more, now for use, and has its files followed.
 fn secure(tls: &Tls, listener: std::net::TcpListener) -> Result<Port, StartError> {
-    let shown = Arc::new(Shown::new(certificate::load(tls)?));
+    let shown = Arc::new(Shown::new(
+        certificate::load(tls).map_err(StartError::Certificate)?,
+    ));
     tokio::spawn(Arc::clone(&shown).follow(tls.clone()));
     Ok(Port {
         listener,

@@ -6,8 +6,16 @@ use pingora_core::listeners::tls::Acceptor;
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::l4::stream::Stream as Plain;
 use pingora_rustls::ServerConfig;
+use tokio::net::TcpStream;
 
 use crate::certificate::Shown;
+
+/// Whether a client that is to shake hands begins with a letter: it speaks HTTP in plain text, for
+/// a handshake begins with a byte that is none. Waits for that byte and leaves it where it is.
+pub(super) async fn speaks_plain(connection: &TcpStream) -> bool {
+    let mut first = [0];
+    matches!(connection.peek(&mut first).await, Ok(1) if first[0].is_ascii_alphabetic())
+}
 
 /// What makes connections secure.
 pub(super) struct Handshakes(Acceptor);

@@ -1,6 +1,7 @@
 //! A server that is made up: how it takes requests, works on them, and answers health checks.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -145,7 +146,10 @@ impl Simulated {
             self.latency.saturating_mul(before) / slots
         };
         match self.life {
-            Life::Dead => (Probe::NotConnected, Duration::ZERO),
+            Life::Dead => (
+                Probe::NotConnected(ErrorKind::ConnectionRefused),
+                Duration::ZERO,
+            ),
             Life::Paused => (Probe::TimedOut, limit),
             Life::Runs if takes > limit => (Probe::TimedOut, limit),
             Life::Runs if self.drains => (Probe::Draining, takes),

@@ -2,13 +2,21 @@
 //!
 //! [`super::server::Server`] holds one behind a lock; `now` is always an argument.
 
+mod missed;
+
+use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
+
+use missed::Missed;
 
 use super::settings::{EjectSettings, HealthSettings};
 use super::tls::Distrust;
 
 /// A timed-out probe of a server that finished a request this recently is not held against it.
 const BUSY_NOT_DEAD: Duration = Duration::from_secs(1);
+/// By when a server that is there should have passed its first check.
+const FIRST_PASS: Duration = Duration::from_secs(1);
 
 /// Why a server is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,10 +104,14 @@ pub enum Probe {
     Passed,
     /// It answered that it is stopping.
     Draining,
-    /// It answered something else than 2xx.
-    Unwell,
-    /// No connection, or it was broken off.
-    NotConnected,
+    /// It answered this status, which is none of 2xx.
+    Unwell(u16),
+    /// No connection, and why.
+    NotConnected(ErrorKind),
+    /// The connection ended before the answer.
+    BrokeOff,
+    /// What came is no answer.
+    Garbled,
     /// It could not be trusted.
     Distrusted(Distrust),
     /// No whole answer in time.
@@ -114,8 +126,10 @@ impl Probe {
         match self {
             Self::Passed => "passed",
             Self::Draining => "draining",
-            Self::Unwell => "unwell",
-            Self::NotConnected => "not-connected",
+            Self::Unwell(_) => "unwell",
+            Self::NotConnected(_) => "not-connected",
+            Self::BrokeOff => "broke-off",
+            Self::Garbled => "garbled",
             Self::Distrusted(_) => "distrusted",
             Self::TimedOut => "timed-out",
             Self::NotAsked => "not-asked",
@@ -137,6 +151,9 @@ pub struct Health {
     ejections: u32,
     ejected_until: Option<Instant>,
     last_finished: Option<Instant>,
+    /// The last check, if it failed since the state changed.
+    missed: Option<Missed>,
+    told_late: bool,
 }
 
 impl Health {
@@ -152,6 +169,8 @@ impl Health {
             ejections: 0,
             ejected_until: None,
             last_finished: None,
+            missed: None,
+            told_late: false,
         }
     }
 
@@ -162,6 +181,31 @@ impl Health {
             Mode::Drain => State::Out(Cause::Drained),
             Mode::Down => State::Out(Cause::Down),
         }
+    }
+
+    /// Why it is out, in words: what the last check found, where that is the reason or tells more.
+    pub fn why_out(&self) -> Option<Cow<'static, str>> {
+        let State::Out(cause) = self.state() else {
+            return None;
+        };
+        let by_checks = matches!(cause, Cause::New | Cause::HealthCheck);
+        let by_requests = matches!(cause, Cause::NotConnected | Cause::BrokeOff | Cause::Silent);
+        let missed = self.missed.as_ref();
+        let missed = missed.filter(|missed| by_checks || by_requests && missed.answered);
+        Some(match missed {
+            Some(missed) => missed.words.clone().into(),
+            None => cause.as_str().into(),
+        })
+    }
+
+    /// Whether it has failed its first checks for so long that somebody should be told; once.
+    pub fn first_pass_is_late(&mut self, now: Instant) -> bool {
+        let is_late = self.state() == State::Out(Cause::New)
+            && self.missed.is_some()
+            && !self.told_late
+            && now.saturating_duration_since(self.since) >= FIRST_PASS;
+        self.told_late |= is_late;
+        is_late
     }
 
     /// What the operator wants.
@@ -200,12 +244,18 @@ impl Health {
                 is_new
             }
             Probe::TimedOut if self.recently_finished(now) => false,
-            Probe::Unwell | Probe::NotConnected | Probe::TimedOut => {
+            Probe::Unwell(_)
+            | Probe::NotConnected(_)
+            | Probe::BrokeOff
+            | Probe::Garbled
+            | Probe::TimedOut => {
                 self.passes = 0;
                 self.misses = self.misses.saturating_add(1);
-                self.state == State::Up
+                let changed = self.state == State::Up
                     && self.misses >= settings.fall
-                    && self.out(Cause::HealthCheck, now)
+                    && self.out(Cause::HealthCheck, now);
+                self.missed = Missed::of(probe, settings);
+                changed
             }
         };
         changed && self.mode == Mode::Ready
@@ -223,6 +273,7 @@ impl Health {
             }
             State::Out(_) => {
                 self.state = State::Out(cause);
+                self.missed = None;
                 false
             }
         }
@@ -281,6 +332,7 @@ impl Health {
 
     fn passed(&mut self, settings: &HealthSettings, now: Instant) -> bool {
         self.misses = 0;
+        self.missed = None;
         self.passes = self.passes.saturating_add(1);
         match self.state {
             State::Up | State::Out(Cause::ServerErrors) => false,
@@ -299,6 +351,8 @@ impl Health {
         self.since = now;
         self.passes = 0;
         self.misses = 0;
+        self.missed = None;
+        self.told_late = false;
         true
     }
 

@@ -31,7 +31,7 @@ use crate::events::{Events, What};
 use crate::figures::Tally;
 use crate::retry::Budget;
 use dependency::Dependency;
-use health::{Cause, Probe, State};
+use health::{Cause, Probe};
 use members::Members;
 pub use members::by_hand::Change;
 pub use pick::{Explained, Picked};
@@ -196,12 +196,15 @@ impl Upstream {
 
     /// Takes in the result of a health check.
     pub fn probed(&self, server: &Server, result: Probe, now: Instant) {
-        if matches!(result, Probe::Passed | Probe::Draining | Probe::Unwell) {
+        if matches!(result, Probe::Passed | Probe::Draining | Probe::Unwell(_)) {
             server.answered_probe().set(now);
         }
         let checks = &self.settings.load().health;
-        let (is_over, changed) =
-            server.with_health(|health| (health.tick(now), health.probed(result, checks, now)));
+        let (is_over, changed) = server.with_health(|health| {
+            let is_over = health.tick(now);
+            let changed = health.probed(result, checks, now);
+            (is_over, changed || health.first_pass_is_late(now))
+        });
         if is_over || changed {
             self.report(server, if is_over { EJECTION_OVER } else { PASSED });
         }
@@ -230,9 +233,9 @@ impl Upstream {
         // Who waits for a place may find one now, or learn that there is none to wait for.
         self.queue.wake();
         let place = self.whereabouts(server);
-        match server.with_health(|health| health.state()) {
-            State::Up => self.events.tell(What::ServerUp(place), up),
-            State::Out(cause) => self.events.tell(What::ServerOut(place), cause.as_str()),
+        match server.with_health(|health| health.why_out()) {
+            None => self.events.tell(What::ServerUp(place), up),
+            Some(cause) => self.events.tell(What::ServerOut(place), cause),
         }
     }
 }

@@ -54,7 +54,7 @@ pub(super) async fn ask(server: &Server, settings: &Settings, limit: Duration) -
     let result = match tokio::time::timeout(limit, exchange(server, settings)).await {
         Ok(Ok(probe)) => probe,
         Ok(Err(error)) if is_our_trouble(&error) => Probe::NotAsked,
-        Ok(Err(error)) => Distrust::behind(&error).map_or(Probe::NotConnected, Probe::Distrusted),
+        Ok(Err(error)) => Distrust::behind(&error).map_or(Probe::BrokeOff, Probe::Distrusted),
         Err(_) => Probe::TimedOut,
     };
     server.figures().checks.count(result.as_str());
@@ -63,11 +63,22 @@ pub(super) async fn ask(server: &Server, settings: &Settings, limit: Duration) -
 
 async fn exchange(server: &Server, settings: &Settings) -> io::Result<Probe> {
     match server.endpoint() {
-        Endpoint::Inet(address) => {
-            secure(TcpStream::connect(address).await?, server, settings).await
-        }
-        Endpoint::Unix(path) => secure(connect_unix(path).await?, server, settings).await,
+        Endpoint::Inet(address) => match TcpStream::connect(address).await {
+            Ok(stream) => secure(stream, server, settings).await,
+            Err(error) => not_connected(error),
+        },
+        Endpoint::Unix(path) => match connect_unix(path).await {
+            Ok(stream) => secure(stream, server, settings).await,
+            Err(error) => not_connected(error),
+        },
     }
+}
+
+fn not_connected(error: io::Error) -> io::Result<Probe> {
+    if is_our_trouble(&error) {
+        return Err(error);
+    }
+    Ok(Probe::NotConnected(error.kind()))
 }
 
 async fn secure<S>(stream: S, server: &Server, settings: &Settings) -> io::Result<Probe>
@@ -87,8 +98,18 @@ where
     let Some(path) = &checks.path else {
         return Ok(Probe::Passed);
     };
-    let answer = single_get(stream, server.address(), path).await?;
-    Ok(read(server, &answer))
+    match single_get(stream, server.address(), path).await {
+        Ok(answer) => Ok(read(server, &answer)),
+        Err(error) if is_garbled(&error) => Ok(Probe::Garbled),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether something came that is no answer.
+fn is_garbled(error: &io::Error) -> bool {
+    let inner = error.get_ref();
+    let inner = inner.and_then(|inner| inner.downcast_ref::<hyper::Error>());
+    inner.is_some_and(hyper::Error::is_parse)
 }
 
 fn read(server: &Server, answer: &Response<hyper::body::Incoming>) -> Probe {
@@ -101,6 +122,6 @@ fn read(server: &Server, answer: &Response<hyper::body::Incoming>) -> Probe {
     } else if answer.status().is_success() {
         Probe::Passed
     } else {
-        Probe::Unwell
+        Probe::Unwell(answer.status().as_u16())
     }
 }

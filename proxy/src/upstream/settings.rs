@@ -1,6 +1,7 @@
 //! What can be set of an upstream, with its defaults; [`crate::config`] fills these types.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -109,6 +110,27 @@ pub enum Address {
     Socket(PathBuf),
     /// A folder: every `*.sock` in it is a server.
     SocketFolder(PathBuf),
+}
+
+impl Address {
+    /// Whether it is surely where a listener of this machine is; names are not asked, `localhost`
+    /// apart.
+    pub fn is_at(&self, listener: &SocketAddr) -> bool {
+        let Self::Host { host, port } = self else {
+            return false;
+        };
+        let ip = match host.as_str() {
+            "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            host => match host.parse::<IpAddr>() {
+                Ok(ip) => ip.to_canonical(),
+                Err(_) => return false,
+            },
+        };
+        let its = listener.ip().to_canonical();
+        let takes_all = its.is_unspecified() && (its.is_ipv6() || ip.is_ipv4());
+        let is_here = ip.is_loopback() || ip.is_unspecified();
+        *port == listener.port() && (ip == its || takes_all && is_here)
+    }
 }
 
 impl fmt::Display for Address {
@@ -291,5 +313,29 @@ mod tests {
         let path = |length: usize| format!("unix:/{}", "x".repeat(length - 1));
         check(&path(107), Some(&path(107)));
         check(&path(108), None);
+    }
+
+    #[test]
+    fn the_place_of_a_listener() {
+        for (address, listener, expected) in [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("127.0.0.1:80", "0.0.0.0:80", true),
+            ("127.0.0.2:80", "127.0.0.1:80", false),
+            ("localhost:80", "0.0.0.0:80", true),
+            ("localhost:80", "[::]:80", true),
+            ("[::1]:80", "[::]:80", true),
+            ("[::1]:80", "0.0.0.0:80", false),
+            ("0.0.0.0:80", "0.0.0.0:80", true),
+            ("10.0.0.1:80", "10.0.0.1:80", true),
+            ("[::ffff:10.0.0.1]:80", "10.0.0.1:80", true),
+            ("10.0.0.1:80", "0.0.0.0:80", false),
+            ("api:80", "0.0.0.0:80", false),
+            ("unix:/run/api.sock", "0.0.0.0:80", false),
+        ] {
+            let address: Address = address.parse().unwrap();
+            let is_at = address.is_at(&listener.parse().unwrap());
+            assert_eq!(is_at, expected, "{address} {listener}");
+        }
     }
 }

@@ -149,12 +149,12 @@ pub fn conclude(
         // What it has said to others meanwhile counts too.
         Probe::TimedOut => server.heard().at().is_none_or(|heard| heard < asked),
         // One that is stopping finishes what it has in hand.
-        Probe::NotConnected => !server.is_draining(),
+        Probe::NotConnected(_) | Probe::BrokeOff | Probe::Garbled => !server.is_draining(),
         Probe::Passed | Probe::Draining | Probe::Distrusted(_) => {
             upstream.probed(server, result, now);
             false
         }
-        Probe::Unwell | Probe::NotAsked => false,
+        Probe::Unwell(_) | Probe::NotAsked => false,
     };
     if !is_dead {
         server.heard().set(now);

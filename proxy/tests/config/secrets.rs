@@ -78,3 +78,36 @@ fn certificates_and_secrets() {
     assert_eq!(told(folder, "0.0.0.0", "", "public"), [plain]);
     assert!(told(folder, "127.0.0.1", "", "public").is_empty());
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "there is no worker to block")]
+fn each_file_of_a_pair_is_at_fault_by_its_own_key_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::create_dir(folder.join("public")).unwrap();
+    fs::write(folder.join("public/index.html"), "").unwrap();
+    let told = || told(folder, "127.0.0.1", "", "public");
+    let no_certificate =
+        "/proxy.toml:4: tls.certificate: expected a certificate in PEM: there is none in /tls.crt";
+    let no_key = "/proxy.toml:5: tls.key: expected a private key in PEM: there is none in /tls.key";
+    let key_is_missing = "/proxy.toml:5: tls.key: there is no such file: /tls.key";
+
+    write(folder, -1, 100, 0o600);
+    let certificate = fs::read(folder.join("tls.crt")).unwrap();
+    let key = fs::read(folder.join("tls.key")).unwrap();
+    fs::write(folder.join("tls.key"), &certificate).unwrap();
+    assert_eq!(told(), [no_key]);
+    fs::write(folder.join("tls.crt"), &key).unwrap();
+    assert_eq!(told(), [no_certificate, no_key]);
+    fs::remove_file(folder.join("tls.key")).unwrap();
+    assert_eq!(told(), [no_certificate, key_is_missing]);
+    fs::write(folder.join("tls.crt"), &certificate).unwrap();
+    assert_eq!(told(), [key_is_missing]);
+
+    write(folder, -1, 100, 0o600);
+    fs::write(folder.join("tls.crt"), &certificate).unwrap();
+    let told = told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let unfit = "/proxy.toml:4: tls.certificate: the certificate and the key do not fit: ";
+    assert!(told[0].starts_with(unfit), "{told:?}");
+}

@@ -107,6 +107,8 @@ fn health_of_nobody_is_bad() {
 pub(crate) struct Running {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
+    /// Its admin listener, if it has one.
+    pub(crate) admin: Option<SocketAddr>,
     /// What it says of itself after it has begun to serve.
     log: Option<JoinHandle<Vec<String>>>,
 }
@@ -135,11 +137,13 @@ impl Running {
             .unwrap()
             .unwrap();
         let serving: serde_json::Value = serde_json::from_str(&serving).unwrap();
+        let admin = serving["admin"].as_str().unwrap().parse().ok();
         let log = std::thread::spawn(move || log.map_while(Result::ok).collect());
         let address = serving["listen"].as_str().unwrap().parse().unwrap();
         Self {
             child,
             address,
+            admin,
             log: Some(log),
         }
     }
@@ -219,6 +223,14 @@ fn every_request_leaves_one_line_that_can_be_parsed() {
     assert!(running.get("/else\\where").starts_with("HTTP/1.1 400 "));
     let lines = running.lines();
     assert_eq!(lines.len(), 2, "{lines:?}");
+    let page = include_str!("../../../docs/running.md");
+    for key in lines[0].as_object().unwrap().keys() {
+        assert!(
+            page.contains(&format!("`{key}`")),
+            "{key} is not documented"
+        );
+    }
+    assert_eq!(lines[0]["host"], "x");
     assert_eq!(lines[0]["path"], "/api/x");
     assert_eq!(lines[0]["status"], 503);
     assert_eq!(lines[0]["upstream"], "u");

@@ -260,7 +260,11 @@ async fn every_change_of_state_is_told_in_order_with_its_cause() {
         .collect();
     let out = causes[2];
     assert!(
-        ["connection refused or timed out", "health check failed"].contains(&out),
+        [
+            "connection refused or timed out",
+            "health check: connection refused",
+        ]
+        .contains(&out),
         "{out}"
     );
     let (found, up, by_hand) = (

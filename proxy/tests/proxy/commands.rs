@@ -59,7 +59,7 @@ async fn a_server_is_drained_weighed_and_enabled_by_any_of_its_names() {
     check(
         &run(&proxy, &["drain", "nobody"]).await,
         1,
-        &["there is no server", &address],
+        &["there is no server", &format!("music/{address}")],
     );
     check(&run(&proxy, &["weight", "b", "1001"]).await, 2, &["1000"]);
     assert_eq!(proxy.states().await, ["up", "up"]);
@@ -91,13 +91,18 @@ async fn drain_waits_until_nothing_is_in_flight() {
 async fn nobody_there_is_said_in_a_sentence() {
     let missing = ["status", "--config", "/nonexistent.toml"];
     let output = Command::new(BINARY).args(missing).output().unwrap();
-    check(&output, 78, &["/nonexistent.toml: there is no such file"]);
+    let how = "; say where the proxy is with --admin ADDRESS or --config FILE";
+    check(
+        &output,
+        78,
+        &["/nonexistent.toml: there is no such file", how],
+    );
     let off = file("listen = [\"127.0.0.1:0\"]\n");
     let output = Command::new(BINARY)
         .args(["reload", "--config", off.path().to_str().unwrap()])
         .output()
         .unwrap();
-    check(&output, 78, &["admin: missing"]);
+    check(&output, 78, &["admin: missing", how]);
 }
 
 /// Whether the process has a handler for SIGHUP.

@@ -279,7 +279,7 @@ async fn a_server_whose_checks_fail_is_out_until_one_passes() {
     let proxy = Proxy::before(&[&a, &b]).await;
     a.unwell(true);
     eventually("the checks have failed", || async {
-        proxy.states().await == ["health check failed", "up"]
+        proxy.states().await == ["health check: 503 from GET /healthz", "up"]
     })
     .await;
     assert_eq!(proxy.get("/api/").await.instance(), "b");

@@ -134,7 +134,7 @@ async fn when_all_are_out_one_request_at_a_time_may_try() {
     let proxy = Proxy::with(&[&a], "", "").await;
     a.unwell(true);
     eventually("it is out", || async {
-        proxy.states().await == ["health check failed"]
+        proxy.states().await == ["health check: 503 from GET /healthz"]
     })
     .await;
     let (tried, ()) = tokio::join!(proxy.get("/api/?slow=1000"), async {
@@ -145,7 +145,10 @@ async fn when_all_are_out_one_request_at_a_time_may_try() {
     });
     assert_eq!((tried.status, a.received().len()), (200, 1));
     assert_eq!(proxy.get("/api/").await.status, 200, "and the next one");
-    assert_eq!(proxy.states().await, ["health check failed"]);
+    assert_eq!(
+        proxy.states().await,
+        ["health check: 503 from GET /healthz"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,7 +170,7 @@ async fn a_server_that_is_mute_is_not_tried() {
     let proxy = Proxy::with(&[&a], "", "").await;
     a.freeze(true);
     eventually("it is out", || async {
-        proxy.states().await == ["health check failed"]
+        proxy.states().await == ["health check: timed out after 80ms"]
     })
     .await;
     eventually("it has long been mute", || async {

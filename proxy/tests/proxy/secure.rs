@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::answer::{Answer, read_to_end};
+use crate::answer::{Answer, exchange, read_to_end};
 use crate::raw::{FINE, RawOrigin, Reply};
 use crate::steady::STEADY;
 use crate::support::{BOUND, Proxy};
@@ -272,5 +272,24 @@ async fn who_does_not_shake_hands_is_let_go() {
         let ended = tokio::time::timeout(BOUND, stream.read_to_end(&mut rest)).await;
         assert!(ended.is_ok(), "{said:?}");
     }
+    assert_eq!(secure.ask("/api/").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_http_on_the_secure_port_is_told_so_in_plain_http() {
+    let secure = Secure::start(false).await;
+    for said in [
+        "GET /api/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        "post /api/ HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "G",
+    ] {
+        let answer = exchange(secure.address(), said).await;
+        assert_eq!(answer.status, 400, "{said:?}");
+        assert_eq!(answer.instance(), "proxy");
+        let detail = answer.json()["detail"].to_string();
+        assert!(detail.contains("https"), "{detail}");
+    }
+    assert!(secure.origin.take_seen().is_empty());
     assert_eq!(secure.ask("/api/").await.status, 200);
 }

@@ -12,8 +12,13 @@ const HUGE: u64 = 1 << 30;
 pub(super) fn doubts(config: &Config, doubts: &mut Doubts) {
     for (index, route) in config.routes.iter().enumerate() {
         let key = |name: &str| format!("routes[{index}].{name}");
-        if let Some(other) = hidden_by(route, &config.routes) {
-            let sentence = format!("requests for the host of `{other}` do not come here");
+        let hidden = hidden_by(&route.matcher, &config.routes);
+        if !hidden.is_empty() {
+            let sentence = format!(
+                "requests for this host come here, not to the longer `{}`: the host is looked at \
+                 before the path",
+                hidden.join("` and `")
+            );
             doubts.add(key("path"), sentence);
         }
         let Target::Upstream {
@@ -36,14 +41,18 @@ pub(super) fn doubts(config: &Config, doubts: &mut Doubts) {
     }
 }
 
-/// The route for one host that takes requests which a longer path without that host seems to take:
-/// the host is looked at first.
-fn hidden_by<'r>(route: &Route, routes: &'r [Route]) -> Option<&'r Matcher> {
-    let mut others = routes.iter().map(|other| &other.matcher);
-    others.find(|other| {
-        let has_the_same = |own: &Route| own.matcher.is_twin(&route.matcher, other);
-        other.hides(&route.matcher) && !routes.iter().any(has_the_same)
-    })
+/// The longer paths without its host of which a route takes requests for that host, although they
+/// seem to be meant. Where a route takes a host as a whole, that is plainly meant.
+fn hidden_by(matcher: &Matcher, routes: &[Route]) -> Vec<String> {
+    if matcher.takes_every_path() {
+        return Vec::new();
+    }
+    let others = routes.iter().map(|other| &other.matcher);
+    let hidden = others.filter(|other| {
+        let has_the_same = |own: &Route| own.matcher.is_twin(other, matcher);
+        matcher.hides(other) && !routes.iter().any(has_the_same)
+    });
+    hidden.map(Matcher::to_string).collect()
 }
 
 fn never_tries_again(upstream: &Settings) -> bool {

@@ -1,8 +1,9 @@
+use std::borrow::Cow;
 use std::path::Path;
 
 use super::*;
 use crate::config::Config;
-use crate::events::Events;
+use crate::events::{Event, Events};
 use crate::upstream::server::Server;
 
 const ADDRESS: &str = "api:8000";
@@ -42,7 +43,12 @@ impl Names {
     fn told(&self) -> Vec<(&'static str, &'static str)> {
         let (events, _) = self.events.since(0);
         let told = events.iter();
-        told.map(|event| (event.what.name(), event.cause)).collect()
+        let cause = |event: &Event| match event.cause {
+            Cow::Borrowed(fixed) => fixed,
+            Cow::Owned(_) => "not of discovery",
+        };
+        told.map(|event| (event.what.name(), cause(event)))
+            .collect()
     }
 }
 

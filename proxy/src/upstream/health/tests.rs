@@ -15,10 +15,14 @@ fn two_misses_take_out_and_one_pass_brings_back() {
     let now = Instant::now();
     let checks = HealthSettings::default();
     let mut health = up(now);
-    assert!(!health.probed(Probe::Unwell, &checks, now));
+    assert!(!health.probed(Probe::Unwell(503), &checks, now));
     assert!(!health.probed(Probe::Passed, &checks, now));
     assert!(!health.probed(Probe::TimedOut, &checks, now));
-    assert!(health.probed(Probe::NotConnected, &checks, now));
+    assert!(health.probed(
+        Probe::NotConnected(ErrorKind::ConnectionRefused),
+        &checks,
+        now
+    ));
     assert_eq!(health.state(), State::Out(Cause::HealthCheck));
     assert!(health.probed(Probe::Passed, &checks, now));
     assert_eq!(health.state(), State::Up);
@@ -117,7 +121,7 @@ proptest! {
             match event {
                 0 => { health.probed(Probe::Passed, &checks, now); }
                 1 => { health.probed(Probe::TimedOut, &checks, now); }
-                2 => { health.probed(Probe::NotConnected, &checks, now); }
+                2 => { health.probed(Probe::NotConnected(ErrorKind::ConnectionRefused), &checks, now); }
                 3 => { health.out(Cause::Silent, now); }
                 4 => { health.probed(Probe::Draining, &checks, now); }
                 5 => if health.answered(true, &eject, now) { health.eject(&eject, now) },
@@ -140,8 +144,8 @@ fn a_drained_server_is_still_watched_and_back_at_once() {
     let mut health = up(now);
     assert!(health.set_mode(Mode::Drain, now) && !health.set_mode(Mode::Drain, now));
     assert_eq!(health.state(), State::Out(Cause::Drained));
-    assert!(!health.probed(Probe::Unwell, &checks, now));
-    assert!(!health.probed(Probe::Unwell, &checks, now));
+    assert!(!health.probed(Probe::Unwell(503), &checks, now));
+    assert!(!health.probed(Probe::Unwell(503), &checks, now));
     assert!(health.set_mode(Mode::Ready, now));
     assert_eq!(health.state(), State::Out(Cause::HealthCheck));
     assert!(health.set_mode(Mode::Drain, now));
@@ -192,4 +196,71 @@ fn one_whole_answer_makes_up_for_the_broken_ones() {
         assert!(!health.broke_off(&settings));
         health.answered(false, &settings, now);
     }
+}
+
+#[test]
+fn a_failed_check_is_told_in_words() {
+    let now = Instant::now();
+    let checks = HealthSettings {
+        path: Some("/x".to_owned()),
+        ..HealthSettings::default()
+    };
+    let mut health = Health::new(false, now);
+    let why = |health: &Health| health.why_out().unwrap_or_default().into_owned();
+    assert_eq!(why(&health), "no health check passed yet");
+    for (probe, words) in [
+        (Probe::Unwell(404), "health check: 404 from GET /x"),
+        (Probe::NotAsked, "health check: 404 from GET /x"),
+        (
+            Probe::NotConnected(ErrorKind::ConnectionRefused),
+            "health check: connection refused",
+        ),
+        (Probe::TimedOut, "health check: timed out after 250ms"),
+        (Probe::BrokeOff, "health check: broken off"),
+        (Probe::Garbled, "health check: the answer is not HTTP"),
+    ] {
+        assert!(!health.probed(probe, &checks, now));
+        assert_eq!(why(&health), words);
+    }
+    assert!(health.probed(Probe::Passed, &checks, now));
+    assert_eq!(health.why_out(), None);
+    assert!(!health.probed(Probe::Unwell(301), &checks, now));
+    assert_eq!(health.why_out(), None, "one is not enough");
+    assert!(health.probed(Probe::Unwell(301), &checks, now));
+    assert_eq!(why(&health), "health check: 301 from GET /x");
+    assert!(!health.out(Cause::NotConnected, now));
+    assert_eq!(why(&health), "connection refused or timed out");
+    assert!(!health.probed(Probe::TimedOut, &checks, now));
+    assert_eq!(
+        why(&health),
+        "connection refused or timed out",
+        "nothing new"
+    );
+    assert!(!health.probed(Probe::Unwell(404), &checks, now));
+    assert_eq!(
+        why(&health),
+        "health check: 404 from GET /x",
+        "it is there again"
+    );
+    assert!(!health.out(Cause::Draining, now));
+    assert_eq!(why(&health), "draining");
+}
+
+#[test]
+fn a_first_pass_that_does_not_come_is_told_once() {
+    let now = Instant::now();
+    let checks = HealthSettings::default();
+    let mut health = Health::new(false, now);
+    assert!(!health.first_pass_is_late(now + SECOND), "nobody has asked");
+    health.probed(Probe::Unwell(404), &checks, now);
+    assert!(!health.first_pass_is_late(now));
+    assert!(health.first_pass_is_late(now + SECOND));
+    assert!(!health.first_pass_is_late(now + 2 * SECOND));
+
+    let mut health = up(now);
+    health.probed(Probe::Unwell(404), &checks, now);
+    assert!(
+        !health.first_pass_is_late(now + SECOND),
+        "it has passed one"
+    );
 }
