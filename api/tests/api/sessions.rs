@@ -152,7 +152,10 @@ async fn the_cookie_is_kept_from_scripts_and_from_plain_http(
     let api = start(&database).await;
     let body = format!("username={ADMIN}&password={PASSWORD}");
     for (proto, secure) in [("http", false), ("https", true)] {
-        let headers = [SAME_SITE, ("x-forwarded-proto", proto)];
+        let headers = [
+            ("sec-fetch-site", "same-origin"),
+            ("x-forwarded-proto", proto),
+        ];
         let answer = post(&api, LOGIN, &headers, &body).await;
         let cookies = answer.headers.get_all(header::SET_COOKIE);
         let mut texts = cookies.iter().map(|cookie| cookie.to_str().unwrap());
@@ -160,6 +163,9 @@ async fn the_cookie_is_kept_from_scripts_and_from_plain_http(
         assert!(session.contains("; HttpOnly; Max-Age=1209600; Path=/; SameSite=Lax"));
         assert_eq!(session.ends_with("; Secure"), secure, "{session}");
     }
+    // A page that came in clear could be anybody's, even one of this host.
+    let headers = [SAME_SITE, ("x-forwarded-proto", "https")];
+    assert_eq!(post(&api, LOGIN, &headers, &body).await.status, 403);
 }
 
 #[sqlx::test(migrations = "../migrations")]
