@@ -25,8 +25,10 @@ const ENOUGH: f64 = 0.95;
 const BUSY: u32 = 1000;
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long after the load it is looked at once more.
-const REST: Duration = Duration::from_secs(3);
+/// Looks in a row between which it does not change are taken for rest.
+const STILL: usize = 4;
+/// Looks until it must have come to rest.
+const PATIENCE: usize = 20;
 
 const KIB: f64 = 1024.0;
 const MIB: f64 = 1024.0 * 1024.0;
@@ -50,8 +52,7 @@ pub(super) async fn idle(row: Row) -> Result<Record, Fault> {
         let pid = [front.running.pid()];
         // What it makes for its first connections is none of the others' cost.
         drop(open(front.listen, 64).await);
-        sleep(LOOK).await;
-        let before = held(&pid).await?;
+        let before = at_rest(&pid).await?;
         let kept = open(front.listen, CONNECTIONS).await;
         let count = u32::try_from(kept.len()).unwrap_or(u32::MAX);
         // On a busy machine a few are answered too late.
@@ -61,8 +62,7 @@ pub(super) async fn idle(row: Row) -> Result<Record, Fault> {
                 peer.name()
             )));
         }
-        sleep(LOOK).await;
-        let after = held(&pid).await?;
+        let after = at_rest(&pid).await?;
         columns.push(Column {
             who: peer.name().to_owned(),
             rounds: vec![(after - before) / f64::from(count) / KIB],
@@ -76,6 +76,29 @@ pub(super) async fn idle(row: Row) -> Result<Record, Fault> {
     Ok(record)
 }
 
+/// The memory that is held once it changes by no hundredth any more: what a program took to begin, or for a
+/// load, it may give back only after a while.
+async fn at_rest(pid: &[i32]) -> Result<f64, Fault> {
+    let mut looks: Vec<f64> = Vec::new();
+    for _ in 0..PATIENCE {
+        sleep(LOOK).await;
+        looks.push(held(pid).await?);
+        if is_still(&looks) {
+            break;
+        }
+    }
+    Ok(looks.last().copied().unwrap_or_default())
+}
+
+fn is_still(looks: &[f64]) -> bool {
+    let Some(last) = looks.len().checked_sub(STILL).map(|from| &looks[from..]) else {
+        return false;
+    };
+    let most = last.iter().copied().fold(f64::MIN, f64::max);
+    let least = last.iter().copied().fold(f64::MAX, f64::min);
+    most - least <= most / 100.0
+}
+
 /// Opens connections that have had one answer of the origin.
 async fn open(listen: SocketAddr, count: u32) -> Vec<TcpStream> {
     let body = "x".repeat(origin::length("/"));
@@ -87,8 +110,7 @@ pub(super) async fn memory(row: Row, seconds: u32) -> Result<Record, Fault> {
     let site = Site::open(0).await?;
     let front = Peer::Ours.start(&site).await?;
     let pid = [front.running.pid()];
-    sleep(LOOK).await;
-    let rest = held(&pid).await? / MIB;
+    let rest = at_rest(&pid).await? / MIB;
     let mut load = work(Row::HopSmall, &front);
     load.connections = BUSY;
     let begin = Instant::now();
@@ -107,8 +129,7 @@ pub(super) async fn memory(row: Row, seconds: u32) -> Result<Record, Fault> {
     };
     let (answered, points) = tokio::join!(load.run(site.folder(), seconds), looking);
     answered?;
-    sleep(REST).await;
-    let after = held(&pid).await? / MIB;
+    let after = at_rest(&pid).await? / MIB;
     front.running.end().await;
     let busy: Vec<f64> = points.iter().map(|(_, mib)| *mib).collect();
     let third = busy.len().div_ceil(3);
@@ -151,4 +172,17 @@ fn median(values: &[f64]) -> f64 {
         rounds: values.to_vec(),
     };
     column.median().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_is_not_at_rest() {
+        assert!(!is_still(&[]));
+        assert!(!is_still(&[100.0, 100.0, 100.0]));
+        assert!(is_still(&[200.0, 100.0, 100.0, 100.0, 100.9]));
+        assert!(!is_still(&[100.0, 100.0, 100.0, 98.0]));
+    }
 }
