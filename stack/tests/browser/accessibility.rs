@@ -63,7 +63,7 @@ fn of_what_members_see(site: &Site) {
         has_no_barrier(&browser);
     }
     browser.open("/api/music/");
-    browser.press("OPTIONS");
+    browser.follow("OPTIONS");
     browser.sees(".request", "OPTIONS");
     has_no_barrier(&browser);
     browser.close();
@@ -116,7 +116,7 @@ fn of_refusals_to_staff(site: &Site) {
     let browser = Browser::new(site, Scripts::On);
     browser.sign_in_for("/admin/");
     browser.open("/admin/music/add/");
-    browser.press("Save");
+    browser.follow("Save");
     browser.sees("#song-error", "blank");
     has_no_barrier(&browser);
     browser.was_refused(400);
@@ -129,7 +129,7 @@ fn of_refusals_to_staff(site: &Site) {
         &format!("/api/music/{number}/"),
         Some(&meanwhile),
     );
-    browser.press("Save");
+    browser.follow("Save");
     browser.sees(".alert", "Somebody else has changed this song");
     assert_eq!(browser.value("#song"), "Adze");
     has_no_barrier(&browser);
@@ -143,16 +143,16 @@ fn of_refusals_to_staff(site: &Site) {
     other.sign_in_for("/admin/");
     other.open(rights);
     other.click("#is-staff");
-    other.press("Save");
+    other.follow("Save");
     other.sees(".done", "The user was saved.");
     other.close();
-    browser.press("Save");
+    browser.follow("Save");
     browser.sees(".alert", "Somebody else has changed these rights");
     has_no_barrier(&browser);
     browser.was_refused(409);
-    browser.press("Open it again");
+    browser.follow("Open it again");
     browser.click("#is-staff");
-    browser.press("Save");
+    browser.follow("Save");
     browser.sees(".done", "The user was saved.");
     browser.close();
 

@@ -28,9 +28,9 @@ fn deletes_three(site: &Site, scripts: Scripts) {
     let browser = Browser::new(site, scripts);
     browser.sign_in_for("/admin/");
     choose(&browser, &singer, &numbers[..3]);
-    browser.press("Delete the chosen songs");
+    browser.follow("Delete the chosen songs");
     browser.sees("#ask-title", "3 songs");
-    browser.press("Yes, delete");
+    browser.follow("Yes, delete");
     browser.sees(".done", "3");
     browser.is_silent();
     for (place, number) in numbers.iter().enumerate() {
@@ -48,7 +48,7 @@ fn deletes_three(site: &Site, scripts: Scripts) {
 fn choose(browser: &Browser<'_>, singer: &str, numbers: &[u64]) {
     browser.open("/admin/music/");
     browser.fill("#search", singer);
-    browser.press("Find");
+    browser.follow("Find");
     browser.is_at("search=");
     for number in numbers {
         browser.click(&format!("input[name=id][value=\"{number}\"]"));
@@ -61,7 +61,7 @@ pub(crate) fn add_user(browser: &Browser<'_>, name: &str, password: &str) {
     browser.fill("#username", name);
     browser.fill("#password", password);
     browser.fill("#again", password);
-    browser.press("Add");
+    browser.follow("Add");
     browser.sees(".done", "The user was added");
     browser.sees("h1", name);
 }
@@ -71,7 +71,7 @@ fn makes_a_user(site: &Site) {
     let browser = Browser::new(site, Scripts::On);
     browser.sign_in_for("/admin/");
     add_user(&browser, name, password);
-    browser.press("Log out");
+    browser.follow("Log out");
     browser.open("/api-auth/login/?next=/api/music/");
     browser.sign_in(name, password);
     eventually(BOUND, "the list", || browser.address() == "/api/music/");
@@ -91,9 +91,9 @@ fn outlives_its_instance(site: &Site) {
     let maker = maker_of_the_session(&browser);
     choose(&browser, singer, &numbers);
     site.verb("kill", &maker);
-    browser.press("Delete the chosen songs");
+    browser.follow("Delete the chosen songs");
     browser.sees("#ask-title", "3 songs");
-    browser.press("Yes, delete");
+    browser.follow("Yes, delete");
     browser.sees(".done", "3 songs were deleted.");
     browser.sees(".visitor", "Logged in as admin");
     add_user(&browser, name, password);

@@ -151,6 +151,16 @@ impl<'a> Browser<'a> {
         self.click_by("xpath", &format!("//button{says} | //a{says}"));
     }
 
+    /// Presses what leads to another page and waits until this one is gone: what comes next must not meet the
+    /// fields of a page that is about to go.
+    pub(crate) fn follow(&self, label: &str) {
+        let here = self.wait_for("css selector", "html");
+        self.press(label);
+        eventually(BOUND, &format!("the page behind {label}"), || {
+            self.try_get(&format!("element/{here}/name")).is_err()
+        });
+    }
+
     /// Chooses the option of a list that has this value.
     pub(crate) fn choose(&self, list: &str, value: &str) {
         self.click(&format!("{list} option[value=\"{value}\"]"));

@@ -34,7 +34,7 @@ fn walk(site: &Site, scripts: Scripts) {
     send_raw_data(&browser);
     ask_for_options(&browser);
     find_and_turn_pages(site, &browser);
-    browser.press("Log out");
+    browser.follow("Log out");
     browser.sees(".visitor", "Log in");
     assert!(!browser.has(SEND), "who is logged out sees a form");
     if scripts == Scripts::Off {
@@ -47,7 +47,7 @@ fn walk(site: &Site, scripts: Scripts) {
 fn log_in(browser: &Browser<'_>) {
     browser.open(LIST);
     assert!(!browser.has(SEND), "who may not write sees a form");
-    browser.press("Log in");
+    browser.follow("Log in");
     browser.sign_in("admin", "not the password");
     browser.sees("[role=alert]", "Please enter a correct username");
     assert_eq!(browser.value("#username"), "admin");
@@ -86,12 +86,12 @@ fn add_edit_delete(browser: &Browser<'_>) {
     browser.open(&address);
     browser.sees("#json", "\"Sinnerman\"");
 
-    browser.press("DELETE");
+    browser.follow("DELETE");
     browser.sees("#confirm-title", "Delete this for good?");
-    browser.press("No, keep it");
+    browser.follow("No, keep it");
     browser.sees("#json", "\"Sinnerman\"");
-    browser.press("DELETE");
-    browser.press("Yes, delete it");
+    browser.follow("DELETE");
+    browser.follow("Yes, delete it");
     browser.sees(".answer", "HTTP 204");
     browser.is_silent();
     browser.open(&address);
@@ -115,14 +115,14 @@ fn send_raw_data(browser: &Browser<'_>) {
     browser.click(".done a");
     browser.sees("#json", "\"Cooked\"");
     browser.fill("#raw-content", "{\"singer\": \"Raw, too\"}");
-    browser.press("PATCH");
+    browser.follow("PATCH");
     browser.sees("#json", "\"Raw, too\"");
     browser.sees("#json", "\"Raw\"");
 }
 
 fn ask_for_options(browser: &Browser<'_>) {
     browser.open(LIST);
-    browser.press("OPTIONS");
+    browser.follow("OPTIONS");
     browser.sees(".request", "OPTIONS /api/music/");
     browser.sees("#json", "\"renders\"");
     browser.open("/api/music/?format=json");
@@ -137,23 +137,23 @@ fn find_and_turn_pages(site: &Site, browser: &Browser<'_>) {
     site.add("a needle in the hay", "Seeker");
     browser.open(LIST);
     browser.fill("#search", "needle");
-    browser.press("Find");
+    browser.follow("Find");
     browser.sees("#json", "a needle in the hay");
     let json = browser.text("#json").unwrap();
     assert!(!json.contains("Turner"), "{json}");
-    browser.press("All");
+    browser.follow("All");
     browser.sees("#json", "Turner");
 
     browser.fill("#by-singer", "Turner");
     browser.choose("#limit", "10");
-    browser.press("Find");
+    browser.follow("Find");
     browser.is_at("limit=10");
     browser.sees("#json", "page 09");
-    browser.press("Next");
+    browser.follow("Next");
     browser.sees("#json", "page 11");
     let json = browser.text("#json").unwrap();
     assert!(!json.contains("page 09"), "{json}");
-    browser.press("Previous");
+    browser.follow("Previous");
     browser.sees("#json", "page 00");
 }
 

@@ -129,7 +129,7 @@ fn are_shown_as_text_to_staff(site: &Site) {
     browser.open(&format!("/admin/music/delete/?{}", ids.join("&")));
     assert_eq!(texts(&browser, ".songs .title"), cut(""));
     is_harmless(&browser);
-    browser.press("Yes, delete");
+    browser.follow("Yes, delete");
     browser.sees(".done", &format!("{} songs were deleted.", numbers.len()));
     browser.close();
 }
