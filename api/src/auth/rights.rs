@@ -61,6 +61,8 @@ pub(crate) async fn grant(connection: &mut PgConnection, grant: Grant) -> Result
     };
     let granted = judge(&grant, rights(grant.by), rights(grant.of));
     if granted != Granted::Done {
+        // Dropped, it would be rolled back by the next use of the connection only, and hold the rows until then.
+        transaction.rollback().await?;
         return Ok(granted);
     }
     sqlx::query!(

@@ -97,7 +97,8 @@ impl Database {
 impl Work<'_> {
     /// Lends a connection to `task` and waits for it, no longer than what is left of the budget.
     ///
-    /// A task that succeeds has read every answer to its end, and leaves no transaction open.
+    /// A task that succeeds has read every answer to its end, and has committed or rolled back what it began: a
+    /// transaction that is dropped lives on in Postgres, with its locks, until the connection is used again.
     pub async fn run<T, Task>(&mut self, task: Task) -> Result<T, Fault>
     where
         Task: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>>,

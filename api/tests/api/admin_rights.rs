@@ -80,6 +80,11 @@ async fn a_form_that_was_opened_before_another_change_changes_nothing(
 
     let refused = browser.send(&stale, "").await;
     assert_eq!(refused.status(), 409);
+    // Nor does it hold on to the rows: the next change may come by another instance, which would wait for them.
+    sqlx::query("select id from account for update nowait")
+        .fetch_all(&pool)
+        .await
+        .unwrap();
     assert!(refused.texts("p.alert")[0].starts_with("Somebody else has changed these rights"));
     assert_eq!(refused.attributes("p.alert a", "href"), [leo.as_str()]);
     let again = refused.form("version");

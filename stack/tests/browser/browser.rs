@@ -129,7 +129,11 @@ impl<'a> Browser<'a> {
             }
             pause(Duration::from_millis(30));
         }
-        panic!("{css} at {} shows {seen:?}, not {text:?}", self.address());
+        panic!(
+            "{css} at {} shows {seen:?}, not {text:?}; the page: {:?}",
+            self.address(),
+            self.text("body")
+        );
     }
 
     /// The rendered text of the first match; `None` without one.
