@@ -12,10 +12,10 @@ pub struct BenchOptions {
     #[arg(long, value_enum, value_delimiter = ',', value_name = "ROW")]
     pub only: Vec<Row>,
     /// Rounds of each row; in each, every program has one turn
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: u32,
     /// Seconds of one turn
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=600))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub seconds: u32,
     /// Seconds of load in the row `memory`
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=3600))]

@@ -38,7 +38,7 @@ pub(super) async fn overload(program: &Path, load: Load, lengths: &Lengths) -> R
     };
     let addresses = servers.each_ref().map(|server| server.address);
     let front = Front::start(program, &addresses, &wishes).await?;
-    let bearable = bearable(slots);
+    let bearable = rate(slots, SERVICE);
     let load = Load {
         rate: bearable * TOO_MANY,
         post: 0.0,
@@ -53,6 +53,8 @@ pub(super) async fn overload(program: &Path, load: Load, lengths: &Lengths) -> R
     let over = Instant::now();
     let memory = front.memory().await?;
     let account = probe.account().await?;
+    let times = servers.each_ref().map(StandIn::service_time);
+    let borne = rate(slots, (times[0] + times[1]) / 2);
     let calm = Load {
         rate: bearable / 10.0,
         ..load
@@ -71,17 +73,17 @@ pub(super) async fn overload(program: &Path, load: Load, lengths: &Lengths) -> R
     let lost = counts(&after).lost_get;
     run.counts.lost_get += lost;
     run.measures = vec![
-        goodput(&account, begin, over, bearable),
+        goodput(&account, begin, over, borne),
         memory_growth(warm, memory),
         until_normal(&after, over),
     ];
     Ok(run)
 }
 
-/// Requests per second that both servers together can serve.
-fn bearable(slots: usize) -> f64 {
+/// Requests per second that both servers together can serve, if each takes so long.
+fn rate(slots: usize, service: Duration) -> f64 {
     let slots = u32::try_from(2 * slots).unwrap_or(u32::MAX);
-    f64::from(slots) / SERVICE.as_secs_f64()
+    f64::from(slots) / service.as_secs_f64()
 }
 
 /// Reads only, of nothing that is there: what is measured is the way there and back.
@@ -92,6 +94,7 @@ fn reads(front: &Front, load: Load) -> Settings {
     }
 }
 
+/// How many of the answers that the servers could give, as long as a request really took them, were given.
 fn goodput(account: &Account, begin: Instant, over: Instant, bearable: f64) -> Measure {
     let good = account.samples.iter().filter(|sample| {
         let answered = sample.due + sample.latency;

@@ -26,6 +26,9 @@ const CONNECTIONS: u32 = 2_000;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two bytes of a head.
 const DRIP: Duration = Duration::from_millis(500);
+/// All are opened within this, one after the other: what is measured is what they cost while they drip, not the
+/// work that this program has with opening them at once.
+const OPENING: Duration = Duration::from_secs(2);
 
 /// Opens all of them beside an honest load.
 pub(super) async fn slow_heads(
@@ -45,7 +48,8 @@ pub(super) async fn slow_heads(
     let probe = probe::start(settings(super::url(front.listen), load), |_| {});
     sleep(lengths.quiet).await;
     let event = Instant::now();
-    let ends = all_heads(front.listen, count, limit * 5).await;
+    let apart = OPENING / lengths.shorter / count;
+    let ends = all_heads(front.listen, count, apart, limit * 5).await;
     let over = Instant::now();
     sleep(lengths.after).await;
     let account = probe.account().await?;
@@ -69,11 +73,17 @@ enum End {
     StillOpen,
 }
 
-/// Opens the connections, drips into each, and says what became of them.
-async fn all_heads(listen: SocketAddr, count: u32, patience: Duration) -> Vec<End> {
+/// Opens the connections this far apart, drips into each, and says what became of them.
+async fn all_heads(
+    listen: SocketAddr,
+    count: u32,
+    apart: Duration,
+    patience: Duration,
+) -> Vec<End> {
     let mut heads = JoinSet::new();
-    for _ in 0..count {
+    for number in 0..count {
         heads.spawn(async move {
+            sleep(apart * number).await;
             let head = timeout(patience, slow_head(listen)).await;
             head.unwrap_or(End::StillOpen)
         });

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -65,6 +65,30 @@ struct Inner {
 struct Service {
     slots: Semaphore,
     time: Duration,
+    served: AtomicU64,
+    spent_micros: AtomicU64,
+}
+
+impl Service {
+    /// Keeps a request for the service time, once a slot is free.
+    async fn serve(&self) {
+        // It is never closed.
+        let _slot = self.slots.acquire().await;
+        let begin = Instant::now();
+        sleep(self.time).await;
+        let micros = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.served.fetch_add(1, Ordering::Relaxed);
+        self.spent_micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// How long a request has really taken so far, in the mean: timers and busy processors add to it.
+    fn mean(&self) -> Duration {
+        let served = self.served.load(Ordering::Relaxed);
+        let spent = self.spent_micros.load(Ordering::Relaxed);
+        spent
+            .checked_div(served)
+            .map_or(self.time, Duration::from_micros)
+    }
 }
 
 impl StandIn {
@@ -85,6 +109,8 @@ impl StandIn {
             service: service.map(|(slots, time)| Service {
                 slots: Semaphore::new(slots),
                 time,
+                served: AtomicU64::new(0),
+                spent_micros: AtomicU64::new(0),
             }),
         });
         let router = router(Arc::clone(&inner));
@@ -102,6 +128,15 @@ impl StandIn {
     /// Changes how it treats requests from now on.
     pub(super) fn set(&self, mood: Mood) {
         *locked(&self.inner.mood) = mood;
+    }
+
+    /// How long a request has held a slot so far, in the mean; zero without a service time.
+    pub(super) fn service_time(&self) -> Duration {
+        self.inner
+            .service
+            .as_ref()
+            .map(Service::mean)
+            .unwrap_or_default()
     }
 
     /// How many requests it has answered with 502 so far.
@@ -137,9 +172,7 @@ async fn behave(State(inner): State<Arc<Inner>>, request: Request, next: Next) -
         sleep(time).await;
     }
     if let Some(service) = &inner.service {
-        // It is never closed.
-        let _slot = service.slots.acquire().await;
-        sleep(service.time).await;
+        service.serve().await;
     }
     let mut answer = if mood == Mood::Failing {
         inner.failed.fetch_add(1, Ordering::Relaxed);
