@@ -214,8 +214,18 @@ fn routes(app: App) -> Router {
             "/api/schema/",
             at(&SCHEMA, get(schema::show).options(options)),
         )
-        .route("/api/docs/", get(docs::show))
-        .route("/api/docs/{file}", get(docs::asset))
+        .route(
+            "/api/docs/",
+            get(docs::show)
+                .options(docs::options)
+                .fallback(docs::refuse),
+        )
+        .route(
+            "/api/docs/{file}",
+            get(docs::asset)
+                .options(docs::asset_options)
+                .fallback(docs::refuse),
+        )
         .route(
             "/api-auth/login/",
             get(login::show)

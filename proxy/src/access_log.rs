@@ -1,36 +1,25 @@
 //! One JSON line per request, written by a thread of its own.
 //!
-//! The tasks that serve requests only hand a line over; when the writer cannot keep up, lines are
-//! dropped and counted rather than requests, or the end of the process, held up.
+//! The tasks that serve requests only hand a line over; when the writer cannot keep up, or cannot
+//! write, lines are dropped and counted rather than requests, or the end of the process, held up.
 
-use std::io::{self, Write};
+use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+mod destination;
 mod entry;
+mod output;
+mod writing;
 
+pub use destination::Destination;
 pub use entry::{Entry, TryEntry};
+pub use output::Output;
 
 use crate::recent::Recent;
-
-/// How many bytes of lines may wait for the writer.
-const WAITING: usize = 8 * 1024 * 1024;
-/// What the writer keeps in hand of the memory that lines have waited in.
-const KEPT: usize = 1024 * 1024;
-/// How long a line may wait for others to be written with it.
-const GATHERING: Duration = Duration::from_millis(20);
-
-/// Where access log lines go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Destination {
-    /// To standard output.
-    #[default]
-    Stdout,
-    /// Nowhere.
-    Off,
-}
+use writing::{Tray, write_all};
 
 /// The access log; cheap to use from many tasks.
 #[derive(Debug)]
@@ -42,28 +31,15 @@ pub struct AccessLog {
     dropped: Arc<AtomicU64>,
 }
 
-/// Where lines wait for the writer, one behind the other.
-#[derive(Debug, Default)]
-struct Tray {
-    /// Held for the copy of one line, or to take all of them.
-    waiting: Mutex<Waiting>,
-    filled: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    lines: Vec<u8>,
-    /// There will be no more.
-    is_over: bool,
-}
-
 /// The thread that writes; wait for it at the end, so that the last lines are not lost.
 #[derive(Debug)]
 pub struct Writer(Receiver<()>);
 
 impl AccessLog {
     /// Opens the log and starts its writer.
-    pub fn open(destination: Destination) -> io::Result<(Self, Writer)> {
+    pub fn open(destination: &Destination) -> io::Result<(Self, Writer)> {
+        let output = destination.open()?;
+        let is_on = output.is_on();
         let dropped = Arc::new(AtomicU64::new(0));
         let tray = Arc::new(Tray::default());
         let taken = Arc::clone(&tray);
@@ -73,15 +49,14 @@ impl AccessLog {
             .name("access-log".into())
             .spawn(move || {
                 let _alive: SyncSender<()> = alive;
-                write_all(&taken, &lost, io::stdout());
+                write_all(&taken, &lost, output);
             })?;
         let log = Self {
-            on: AtomicBool::new(false),
+            on: AtomicBool::new(is_on),
             tray,
             recent: Recent::default(),
             dropped,
         };
-        log.switch(destination);
         Ok((log, Writer(ended)))
     }
 
@@ -95,7 +70,7 @@ impl AccessLog {
             recent: Recent::default(),
             dropped: Arc::default(),
         };
-        (log, move || std::mem::take(&mut tray.lock().lines))
+        (log, move || tray.take(Vec::new()).lines)
     }
 
     /// The last requests that may be worth a look.
@@ -103,15 +78,17 @@ impl AccessLog {
         &self.recent
     }
 
-    /// How many lines were dropped because the writer could not keep up.
+    /// How many lines were dropped because the writer could not keep up, or could not write.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Sends the lines to another destination from now on.
-    pub fn switch(&self, destination: Destination) {
-        let on = destination == Destination::Stdout;
-        self.on.store(on, Ordering::Relaxed);
+    /// Sends the lines elsewhere from now on, or to the same file opened anew; those that wait
+    /// already still go where they would have gone.
+    pub fn switch(&self, output: Output) {
+        let is_on = output.is_on();
+        self.tray.turn_to(output);
+        self.on.store(is_on, Ordering::Relaxed);
     }
 
     /// Logs one request.
@@ -130,46 +107,7 @@ impl AccessLog {
 
 impl Drop for AccessLog {
     fn drop(&mut self) {
-        self.tray.lock().is_over = true;
-        self.tray.filled.notify_one();
-    }
-}
-
-impl Tray {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lays a line down, unless too many wait.
-    fn put(&self, line: &[u8]) -> bool {
-        let mut waiting = self.lock();
-        if waiting.lines.len() + line.len() > WAITING {
-            return false;
-        }
-        let is_first = waiting.lines.is_empty();
-        waiting.lines.extend_from_slice(line);
-        drop(waiting);
-        if is_first {
-            self.filled.notify_one();
-        }
-        true
-    }
-
-    /// Waits for the first line; false when there will be none.
-    fn wait(&self) -> bool {
-        let waiting = self.lock();
-        let waiting = self
-            .filled
-            .wait_while(waiting, |waiting| {
-                waiting.lines.is_empty() && !waiting.is_over
-            })
-            .unwrap_or_else(PoisonError::into_inner);
-        !waiting.lines.is_empty()
-    }
-
-    /// Takes all lines and leaves an empty buffer in their place.
-    fn take(&self, empty: Vec<u8>) -> Vec<u8> {
-        std::mem::replace(&mut self.lock().lines, empty)
+        self.tray.end();
     }
 }
 
@@ -182,44 +120,15 @@ impl Writer {
     }
 }
 
-fn write_all(tray: &Tray, dropped: &AtomicU64, mut out: impl Write) {
-    let mut told = 0;
-    let mut lines = Vec::new();
-    while tray.wait() {
-        gather();
-        lines = tray.take(lines);
-        // A closed standard output is no reason to stop serving.
-        let _ = out.write_all(&lines).and_then(|()| out.flush());
-        lines.clear();
-        lines.shrink_to(KEPT);
-        let lost = dropped.load(Ordering::Relaxed) - told;
-        told += lost;
-        if lost > 0 {
-            tracing::warn!(
-                lost,
-                "access log lines dropped: the writer could not keep up"
-            );
-        }
-    }
-}
-
-/// Lets lines gather, so that one write carries many and no request has to wake the writer.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a thread of its own: no worker is blocked"
-)]
-fn gather() {
-    std::thread::sleep(GATHERING);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Mutex;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Sink {
+    impl io::Write for Sink {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -230,42 +139,94 @@ mod tests {
         }
     }
 
+    impl Sink {
+        fn lines(&self) -> Vec<serde_json::Value> {
+            let written = self.0.lock().unwrap().clone();
+            let lines = written.split(|&b| b == b'\n').filter(|l| !l.is_empty());
+            lines
+                .map(|line| serde_json::from_slice(line).unwrap())
+                .collect()
+        }
+    }
+
+    fn log(log: &AccessLog, status: u16) {
+        log.write(&Entry {
+            time: std::time::SystemTime::UNIX_EPOCH,
+            request_id: "id",
+            client: "127.0.0.1".parse().unwrap(),
+            protocol: Some("HTTP/1.1"),
+            method: Some("GET"),
+            host: None,
+            path: Some("/\"\n"),
+            status,
+            bytes: 0,
+            route: None,
+            upstream: None,
+            instance: "proxy",
+            tries: &[],
+            first_byte: None,
+            total: Duration::from_micros(500),
+            cause: None,
+        });
+    }
+
+    /// A log whose writer writes to this sink.
+    fn to(sink: &Sink) -> (AccessLog, std::thread::JoinHandle<()>) {
+        let (log, _) = AccessLog::to_memory();
+        let (tray, output) = (Arc::clone(&log.tray), Output::to("a sink", sink.clone()));
+        let dropped = Arc::clone(&log.dropped);
+        let writer = std::thread::spawn(move || write_all(&tray, &dropped, output));
+        (log, writer)
+    }
+
     #[test]
     fn every_line_is_written_before_the_writer_ends() {
         let sink = Sink::default();
-        let (log, _) = AccessLog::to_memory();
-        let (tray, out) = (Arc::clone(&log.tray), sink.clone());
-        let thread = std::thread::spawn(move || write_all(&tray, &AtomicU64::new(0), out));
+        let (access_log, writer) = to(&sink);
         for status in 200..300 {
-            log.write(&Entry {
-                time: std::time::SystemTime::UNIX_EPOCH,
-                request_id: "id",
-                client: "127.0.0.1".parse().unwrap(),
-                protocol: Some("HTTP/1.1"),
-                method: Some("GET"),
-                host: None,
-                path: Some("/\"\n"),
-                status,
-                bytes: 0,
-                route: None,
-                upstream: None,
-                instance: "proxy",
-                tries: &[],
-                first_byte: None,
-                total: Duration::from_micros(500),
-                cause: None,
-            });
+            log(&access_log, status);
         }
-        drop(log);
-        thread.join().unwrap();
-        let written = sink.0.lock().unwrap().clone();
-        let lines: Vec<serde_json::Value> = written
-            .split(|&b| b == b'\n')
-            .filter(|line| !line.is_empty())
-            .map(|line| serde_json::from_slice(line).unwrap())
-            .collect();
+        drop(access_log);
+        writer.join().unwrap();
+        let lines = sink.lines();
         assert_eq!(lines.len(), 100);
         assert_eq!(lines[99]["status"], 299);
         assert_eq!(lines[0]["path"], "/\"\n");
+    }
+
+    #[test]
+    fn a_switch_loses_no_line_and_off_is_off() {
+        let sinks = [(); 2].map(|()| Sink::default());
+        let (access_log, writer) = to(&sinks[0]);
+        log(&access_log, 201);
+        access_log.switch(Output::to("another sink", sinks[1].clone()));
+        log(&access_log, 202);
+        access_log.switch(Output::to("the same", sinks[1].clone()));
+        log(&access_log, 203);
+        access_log.switch(Output::OFF);
+        log(&access_log, 500);
+        drop(access_log);
+        writer.join().unwrap();
+        let status = |line: &serde_json::Value| line["status"].as_u64().unwrap();
+        let written = sinks.map(|sink| sink.lines().iter().map(status).collect::<Vec<_>>());
+        assert_eq!(written, [vec![201], vec![202, 203]]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_counted_and_the_rest_goes_on() {
+        let (log_to_full, writer) = to(&Sink::default());
+        log_to_full.switch(Destination::File("/dev/full".into()).open().unwrap());
+        log(&log_to_full, 200);
+        while log_to_full.dropped() == 0 {
+            std::thread::yield_now();
+        }
+        let sink = Sink::default();
+        log_to_full.switch(Output::to("a sink", sink.clone()));
+        log(&log_to_full, 201);
+        let dropped = Arc::clone(&log_to_full.dropped);
+        drop(log_to_full);
+        writer.join().unwrap();
+        assert_eq!(dropped.load(Ordering::Relaxed), 1);
+        assert_eq!(sink.lines()[0]["status"], 201);
     }
 }

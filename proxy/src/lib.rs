@@ -49,6 +49,7 @@ pub mod run;
 pub mod server;
 pub mod simulate;
 mod single_get;
+mod trouble;
 mod unreadable;
 pub mod upstream;
 pub mod websocket;

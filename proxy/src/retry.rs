@@ -44,7 +44,7 @@ pub enum Failure {
     Broken,
     /// The server fell silent: it did not even answer a probe.
     Silent,
-    /// The server had its time for the first byte and did not use it.
+    /// The server had its time for the first byte, or for the next one, and did not use it.
     Late,
     /// The server answered 502, 503 or 504.
     Unavailable,

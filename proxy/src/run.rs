@@ -125,7 +125,9 @@ fn serve(file: &Path) -> ExitCode {
     };
     match serve_until_stopped(config) {
         Ok(code) => code,
-        Err(error @ StartError::Files(_)) => fail(BAD_CONFIGURATION, &error),
+        Err(error @ (StartError::Files(_) | StartError::AccessLog(_))) => {
+            fail(BAD_CONFIGURATION, &error)
+        }
         Err(error) => fail(1, &error),
     }
 }
@@ -147,13 +149,15 @@ fn serve_until_stopped(config: Config) -> Result<ExitCode, StartError> {
         .build()
         .map_err(StartError::Runtime)?;
     server::descriptors::raise_limit();
+    let (access_log, writer) =
+        AccessLog::open(&config.access_log).map_err(StartError::AccessLog)?;
     let sockets = Sockets::bind(&config)?;
-    let (access_log, writer) = AccessLog::open(config.access_log).map_err(StartError::AccessLog)?;
     let code = runtime.block_on(async {
         let mut stops = Stops::install().map_err(StartError::Runtime)?;
+        // Whoever reads that it serves may send one at once.
+        let hangup = pass_on_hangups().map_err(StartError::Runtime)?;
         announce(&sockets);
         tokio::spawn(allocator::give_back());
-        let hangup = pass_on_hangups().map_err(StartError::Runtime)?;
         let (told, stop) = tokio::sync::oneshot::channel();
         let stop = async {
             // A sender that is gone means the same as a signal.

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::login_page::LoginPage;
 use super::secret::Secret;
 use super::{SignedIn, csrf, next, session, sign_in, store};
-use crate::error::Error;
+use crate::error::{Error, LB_CAUSE};
 use crate::negotiate;
 use crate::origin;
 use crate::page::{self, Frame, Visitor, failure};
@@ -131,9 +131,12 @@ pub async fn log_in(State(app): State<App>, request: Request) -> Result<Response
         return Ok(refusal);
     }
     let address = origin::address(&head.headers, head.peer, &app.access().trusted_proxies);
-    match sign_in(&app, &form.name, &form.password, address).await {
+    let begun = match sign_in(&app, &form.name, &form.password, address).await {
         Ok(Some(who)) => begin(&app, &head, who, &form).await,
         Ok(None) => show_form(&app, &head, StatusCode::OK, Some(WRONG), &form),
+        Err(error) => Err(error),
+    };
+    match begun {
         Err(Error::TooManyTries(wait)) => {
             let problem = format!(
                 "Too many wrong passwords. Please try again in {} seconds.",
@@ -149,8 +152,24 @@ pub async fn log_in(State(app): State<App>, request: Request) -> Result<Response
             let page = show_form(&app, &head, status, Some(problem), &form)?;
             Ok(to_try_again(page, Duration::from_secs(1)))
         }
-        Err(error) => Err(error),
+        Err(error) if failure::is_for_a_browser(&head.headers) => {
+            show_again(&app, &head, &form, error).await
+        }
+        other => other,
     }
+}
+
+/// Shows the form once more after a failure that is not the person's own: the name is not typed twice.
+async fn show_again(app: &App, head: &Head, form: &Form, error: Error) -> Result<Response, Error> {
+    let (failed, said) = error.into_response().into_parts();
+    let problem = failure::sentences_of(said).await.join(" ");
+    let mut page = show_form(app, head, failed.status, Some(&problem), form)?;
+    for name in [RETRY_AFTER, LB_CAUSE] {
+        if let Some(value) = failed.headers.get(&name) {
+            page.headers_mut().insert(name, value.clone());
+        }
+    }
+    Ok(page)
 }
 
 async fn begin(app: &App, head: &Head, who: SignedIn, form: &Form) -> Result<Response, Error> {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::Path;
-use axum::response::Response;
-use http::HeaderMap;
+use axum::response::{Html, IntoResponse, Response};
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
+use http::{HeaderMap, Method};
 use utoipa_swagger_ui::{Config, serve};
 
 use super::{tag, unless_known};
@@ -19,6 +19,8 @@ use crate::error::Error;
 
 /// Where the page finds the document: on whichever host served the page.
 const DOCUMENT: &str = "/api/schema.json";
+/// The methods of the page and of its files, as everywhere else below `/api/`.
+const KNOWN: &str = "GET, HEAD, OPTIONS";
 /// Swagger UI writes styles into its elements, so `style-src` is the one thing that cannot be tighter.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
@@ -44,6 +46,29 @@ pub async fn show(headers: HeaderMap) -> Result<Response, Error> {
     responses((status = 200, description = "The file."), (status = 304, description = "The client has it.")))]
 pub async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Error> {
     file(&name, &headers)
+}
+
+/// `OPTIONS /api/docs/`: what the address knows.
+#[utoipa::path(options, path = "/api/docs/", tag = "service", operation_id = "docs_options",
+    summary = "What this address knows",
+    responses((status = 200, description = "See `Allow`.", body = String, content_type = "text/html")))]
+pub async fn options() -> Response {
+    ([(ALLOW, KNOWN)], Html("")).into_response()
+}
+
+/// `OPTIONS /api/docs/{file}`: the same of a file that there is.
+#[utoipa::path(options, path = "/api/docs/{file}", tag = "service", operation_id = "docs_file_options",
+    summary = "What this address knows",
+    responses((status = 200, description = "See `Allow`.", body = String, content_type = "text/html")))]
+pub async fn asset_options(Path(name): Path<String>) -> Result<Response, Error> {
+    file(&name, &HeaderMap::new())?;
+    Ok(options().await)
+}
+
+/// Refuses any other method, and says which are known.
+pub async fn refuse(method: Method) -> Response {
+    let refused = Error::MethodNotAllowed(method).into_response();
+    ([(ALLOW, KNOWN)], refused).into_response()
 }
 
 fn file(name: &str, headers: &HeaderMap) -> Result<Response, Error> {

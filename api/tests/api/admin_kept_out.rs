@@ -1,11 +1,12 @@
 //! Who is no staff, and forms of other sites: they are kept out of every page of the admin.
 
+use http::Method;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
 
 use crate::admin::{add_user, browser_form, location, start};
 use crate::pages_reader::Browser;
-use crate::support::{ADMIN, PASSWORD};
+use crate::support::{ADMIN, PASSWORD, request};
 
 /// Every address of the admin, and whether a form is sent to it.
 const ADDRESSES: [(&str, bool); 9] = [
@@ -49,6 +50,18 @@ async fn nobody_else_is_let_in_anywhere(_: PgPoolOptions, database: PgConnectOpt
         } else {
             assert_eq!(browser.send(&form, "").await.status(), 405, "{address}");
         }
+        // They are pages, and no part of the API, which answers this.
+        let options = api.send(request(Method::OPTIONS, address, &[], "")).await;
+        let allow = if takes_forms {
+            "GET,HEAD,POST"
+        } else {
+            "GET,HEAD"
+        };
+        assert_eq!(
+            (options.status.as_u16(), options.header("allow")),
+            (405, allow),
+            "{address}"
+        );
     }
     assert_eq!(browser.get("/admin").await.status(), 301);
     assert_eq!(browser.get("/admin/nothing/").await.status(), 404);

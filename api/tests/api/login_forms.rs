@@ -1,10 +1,13 @@
 //! The two addresses of a session as their clients meet them: methods, encodings of a form, refusals in JSON.
 
+use api::auth::password::Passwords;
 use http::{Method, StatusCode};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
+use crate::database::is_unavailable;
+use crate::relay::Relay;
 use crate::sessions::{LOGIN, LOGOUT, SAME_SITE, cookie, post, start};
-use crate::support::{ADMIN, PASSWORD, add_admin, request};
+use crate::support::{ADMIN, Api, PASSWORD, Setup, add_admin, eventually, request};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_client_that_wants_json_is_refused_in_json(_: PgPoolOptions, database: PgConnectOptions) {
@@ -94,4 +97,56 @@ async fn the_addresses_of_the_session_say_what_they_know(
         api.send(request(Method::HEAD, LOGIN, &[], "")).await.status,
         StatusCode::OK
     );
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_name_that_was_typed_outlasts_a_database_that_is_away(
+    _: PgPoolOptions,
+    database: PgConnectOptions,
+) {
+    add_admin(&database).await;
+    let relay = Relay::to(database).await;
+    let api = start(&relay.database).await;
+    let body = format!("username={ADMIN}&password={PASSWORD}&next=/api/music/");
+    let browser = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+    relay.take_down();
+    let answer = post(&api, LOGIN, &[SAME_SITE, browser], &body).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(answer.header("x-lb-cause"), "database");
+    assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
+    assert!(answer.header("cache-control").contains("no-store"));
+    let page = answer.text();
+    assert!(page.contains("The database is not available."), "{page}");
+    for field in [
+        format!("name=\"username\" value=\"{ADMIN}\""),
+        "name=\"next\" value=\"/api/music/\"".to_owned(),
+    ] {
+        assert!(page.contains(&field), "{field}: {page}");
+    }
+    assert!(!page.contains(PASSWORD));
+    is_unavailable(&post(&api, LOGIN, &[SAME_SITE], &body).await);
+    relay.open();
+    eventually("it signs in", || async {
+        let answer = post(&api, LOGIN, &[SAME_SITE, browser], &body).await;
+        answer.status == StatusCode::FOUND
+    })
+    .await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_name_that_was_typed_outlasts_a_crowd(_: PgPoolOptions, database: PgConnectOptions) {
+    add_admin(&database).await;
+    let setup = Setup {
+        passwords: Passwords::bounded(0, 0),
+        ..Setup::default()
+    };
+    let api = Api::start_with(&database, setup).await;
+    let body = format!("username={ADMIN}&password={PASSWORD}");
+    let answer = post(&api, LOGIN, &[SAME_SITE], &body).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.header("retry-after"), "1");
+    let field = format!("name=\"username\" value=\"{ADMIN}\"");
+    assert!(answer.text().contains(&field), "{}", answer.text());
+    assert!(!answer.text().contains(PASSWORD));
 }

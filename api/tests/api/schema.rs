@@ -126,9 +126,19 @@ async fn the_page_of_the_document_needs_nothing_of_another_host(
         "{}",
         start.text()
     );
+    for path in ["/api/docs/", "/api/docs/swagger-ui.css"] {
+        for (method, status) in [(Method::OPTIONS, 200), (Method::POST, 405)] {
+            let answer = api.send(request(method, path, &[], "")).await;
+            assert_eq!(answer.status, status, "{path}");
+            assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS", "{path}");
+        }
+    }
     for missing in ["nosuch.js", "..%2fCargo.toml", "%2e%2e", ".."] {
         let answer = api.get(&format!("/api/docs/{missing}")).await;
         assert_eq!(answer.status, 404, "{missing}");
+        let path = format!("/api/docs/{missing}");
+        let options = api.send(request(Method::OPTIONS, &path, &[], "")).await;
+        assert_eq!(options.status, 404, "{missing}");
     }
 }
 

@@ -36,7 +36,7 @@ fn text(admin: &Admin) -> String {
     page.begin(
         "proxy_access_log_dropped_total",
         "counter",
-        "lines that the writer had no room for",
+        "lines that nobody took in time or that could not be written",
     );
     page.line("proxy_access_log_dropped_total", &[], lost);
     let told = admin.events.tally();

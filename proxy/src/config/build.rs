@@ -59,7 +59,7 @@ pub(super) fn config(
             .and_then(|threads| NonZeroUsize::new(usize::try_from(threads).ok()?))
             .unwrap_or_else(one_per_core),
         clients: self::clients(clients, &mut faults),
-        access_log: access_log(log, &mut faults),
+        access_log: access_log(log, file, &mut faults),
         routes: routes::routes(routes, &scope, &mut faults),
         upstreams: upstreams::upstreams(upstreams, &scope, &mut faults),
         listen,
@@ -243,7 +243,16 @@ fn clients(raw: RawClients, faults: &mut Faults<'_>) -> Clients {
     clients
 }
 
-fn access_log(raw: RawLog, faults: &mut Faults<'_>) -> Destination {
+/// Finds the file beside the configuration, and looks whether it could be written; it is opened
+/// later, so that a check makes no file.
+fn access_log(raw: RawLog, beside: &Path, faults: &mut Faults<'_>) -> Destination {
     let RawLog { access } = raw;
-    faults.take(access).unwrap_or(Destination::Stdout)
+    let Some((given, at)) = faults.take_at(access) else {
+        return Destination::default();
+    };
+    let destination = given.below(beside.parent().unwrap_or(Path::new("")));
+    if let Err(error) = destination.look() {
+        faults.add(&at, error.to_string());
+    }
+    destination
 }

@@ -147,13 +147,14 @@ impl Setting for AccessLog {
     type Value = Destination;
 
     fn read(value: &Value) -> Result<Destination, String> {
-        let what = "\"stdout\" or \"off\"";
+        let what = "\"stdout\", \"off\" or the path of a file, with a slash, such as \
+                    \"/var/log/proxy/access.log\"";
+        // A mistyped word is no file.
+        let is_path = |file: &str| file.contains('/') && !file.ends_with('/');
         match text(value, what)? {
             "stdout" => Ok(Destination::Stdout),
             "off" => Ok(Destination::Off),
-            file if file.contains('/') => Err(format!(
-                "a file ({file:?}) is not supported by this version; expected {what}"
-            )),
+            file if is_path(file) && !file.contains('\0') => Ok(Destination::File(file.into())),
             _ => Err(expected(what, value)),
         }
     }

@@ -12,7 +12,7 @@ use super::serving::page_for;
 use super::uncopied;
 use crate::respond::Failure;
 use crate::retry::{self, Decision};
-use crate::upstream::health::Cause;
+use crate::upstream::health::{Break, Cause};
 use crate::upstream::tries::Cut;
 
 /// How long a body that nobody wants is read on after an answer, so that the answer arrives.
@@ -90,7 +90,11 @@ pub(super) fn broken_off(
             error.etype(),
             ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError
         );
-        upstream.broke_off(&current.server, by_reset, now);
+        let at = match exchange.try_status {
+            None => Break::Head,
+            Some(_) => Break::Body,
+        };
+        upstream.broke_off(&current.server, at, by_reset, now);
     }
     exchange.settle(failure, decision, outcome, now);
     error.set_retry(decision != Decision::GiveUp);
@@ -118,10 +122,15 @@ fn failure_of_try(
     error: &Error,
     reused: bool,
 ) -> (retry::Failure, &'static str) {
-    let cut = exchange.current.as_ref().and_then(|c| c.open.was_cut());
+    let open = exchange.current.as_ref().map(|current| &current.open);
+    let cut = open.and_then(|open| open.was_cut());
+    // Its body was cut by us, for a limit of ours: that says nothing of what the server breaks off.
+    let is_our_cut = open.is_some_and(|open| open.was_disconnected())
+        || exchange.try_status.is_some() && *error.etype() == ErrorType::WriteTimedout;
     match (cut, error.etype()) {
         (Some(Cut::Silent), _) => (retry::Failure::Silent, "silent"),
         (Some(Cut::Late), _) => (retry::Failure::Late, "late"),
+        (None, _) if is_our_cut => (retry::Failure::Late, "late"),
         (None, ErrorType::HTTPStatus(_)) => (retry::Failure::Unavailable, "unavailable"),
         (None, _) if reused && error.retry == RetryType::ReusedOnly => {
             (retry::Failure::StaleConnection, "stale connection")

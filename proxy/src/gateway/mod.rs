@@ -352,6 +352,9 @@ impl ProxyHttp for Gateway {
     async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
         uncopied::hand_back(session, exchange.shelf.take());
         passing::breaks_off(session, exchange, error.is_some());
+        if error.is_none() {
+            passing::came_whole(exchange);
+        }
         line::write(session, exchange);
     }
 

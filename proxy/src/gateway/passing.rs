@@ -185,6 +185,19 @@ pub(super) fn judge_answer(
     Ok(())
 }
 
+/// Takes in that an answer has come whole. One that says that the server does not fare well makes
+/// up for nothing.
+pub(super) fn came_whole(exchange: &Exchange) {
+    let status = exchange.try_status.map(StatusCode::from_u16);
+    if let (Some(current), Some(upstream), Some(Ok(status))) =
+        (&exchange.current, &exchange.upstream, status)
+        && exchange.tunnel.is_none()
+        && !speaks_of_the_server(status)
+    {
+        upstream.came_whole(&current.server);
+    }
+}
+
 /// Whether a status says that the server does not fare well. That it does not know a method or a
 /// version says something of the request (RFC 9110, 15.6.2 and 15.6.6).
 fn speaks_of_the_server(status: StatusCode) -> bool {

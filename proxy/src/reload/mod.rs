@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinError;
 use tokio::time::MissedTickBehavior;
 
-use crate::access_log::AccessLog;
+use crate::access_log::{AccessLog, Destination, Output};
 use crate::config::{Config, Fault, Refused, Severity};
 use crate::events::{Events, What};
 use crate::live::{InForce, Live};
@@ -84,7 +84,7 @@ pub struct Reloading {
     pub events: Arc<Events>,
     /// The places for connections.
     pub places: Arc<Places>,
-    /// The access log, which may be switched on and off.
+    /// The access log, which may go elsewhere, and whose file is opened anew.
     pub access_log: Arc<AccessLog>,
     /// SIGHUP came.
     pub hangup: Arc<Notify>,
@@ -121,12 +121,12 @@ impl Reloading {
     async fn reload(&mut self, trigger: Trigger) -> Outcome {
         let cause = trigger.as_str();
         match self.read().await {
-            Ok((config, live)) => {
+            Ok((config, live, log)) => {
                 let changed = changes::between(&self.config, &config);
                 if changed.is_empty() && trigger == Trigger::FileChange {
                     return Ok(changed);
                 }
-                self.adopt(config, live).await;
+                self.adopt(config, live, log).await;
                 let reloaded = What::Reloaded {
                     changed: changed.clone(),
                 };
@@ -134,6 +134,10 @@ impl Reloading {
                 Ok(changed)
             }
             Err(refused) => {
+                if trigger == Trigger::Signal {
+                    // Whoever has moved the file away does not know of the fault.
+                    self.open_log_anew().await;
+                }
                 let faults = refused.faults().iter().map(ToString::to_string).collect();
                 self.events.tell(What::ReloadRefused { faults }, cause);
                 Err(refused)
@@ -142,7 +146,7 @@ impl Reloading {
     }
 
     /// Makes the whole new value; nothing has changed yet.
-    async fn read(&self) -> Result<(Config, Live), Refused> {
+    async fn read(&self) -> Result<(Config, Live, Output), Refused> {
         let config = Arc::clone(&self.config);
         let before = self.live.load_full();
         let events = Arc::clone(&self.events);
@@ -150,13 +154,25 @@ impl Reloading {
             let new = config.load_again()?;
             let live = Live::of(&new, Some(&before), &events, Instant::now())
                 .map_err(|error| broken(&config, error.to_string()))?;
-            Ok((new, live))
+            let log = open(&new.access_log).map_err(|fault| broken(&config, fault))?;
+            Ok((new, live, log))
         });
         let panicked = |error: JoinError| Err(broken(&self.config, error.to_string()));
         reading.await.unwrap_or_else(panicked)
     }
 
-    async fn adopt(&mut self, config: Config, live: Live) {
+    /// Opens the file of the access log anew, though nothing else changes.
+    async fn open_log_anew(&self) {
+        let config = Arc::clone(&self.config);
+        let opening = tokio::task::spawn_blocking(move || open(&config.access_log));
+        let opened = opening.await.map_err(|error| error.to_string());
+        match opened.flatten() {
+            Ok(log) => self.access_log.switch(log),
+            Err(cause) => tracing::error!(%cause, "the access log goes on where it was"),
+        }
+    }
+
+    async fn adopt(&mut self, config: Config, live: Live, log: Output) {
         let now = Instant::now();
         let before = self.live.load_full();
         let is_in = |upstreams: &[Arc<Upstream>], one: &Arc<Upstream>| {
@@ -187,9 +203,13 @@ impl Reloading {
             descriptors::warn_if_short(wanted, self.places.ceiling());
         }
         self.places.set_most(wanted);
-        self.access_log.switch(config.access_log);
+        self.access_log.switch(log);
         self.config = Arc::new(config);
     }
+}
+
+fn open(log: &Destination) -> Result<Output, String> {
+    log.open().map_err(|error| format!("log.access: {error}"))
 }
 
 /// Waits, within bounds, until every new upstream has a healthy server: a route that leads there

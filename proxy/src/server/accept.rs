@@ -17,10 +17,10 @@ use tokio_util::task::TaskTracker;
 use super::StartError;
 use super::places::{Place, Places};
 use super::tls::{Handshakes, speaks_plain};
-use super::trouble::Trouble;
 use crate::drain::{Drain, Phase};
 use crate::front::Front;
 use crate::front::plain::PlainStream;
+use crate::trouble::Trouble;
 
 /// How long clients are told to go elsewhere before the listeners close.
 const ANNOUNCE: Duration = Duration::from_secs(1);

@@ -7,7 +7,6 @@ pub mod descriptors;
 pub mod places;
 mod sockets;
 mod tls;
-mod trouble;
 
 use std::future::{Future, IntoFuture};
 use std::io;
@@ -56,7 +55,7 @@ pub enum StartError {
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Certificate(Vec<Unusable>),
     /// The access log could not be opened.
-    #[error("cannot open the access log: {0}")]
+    #[error("log.access: cannot open the access log: {0}")]
     AccessLog(io::Error),
     /// The asynchronous runtime could not be had.
     #[error("cannot start: {0}")]

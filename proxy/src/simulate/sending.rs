@@ -265,6 +265,9 @@ impl World<'_> {
         self.note_degraded();
         self.upstream
             .answered(&server, answer == Answer::ServerError, now);
+        if answer == Answer::Well {
+            self.upstream.came_whole(&server);
+        }
         if self.simulated[index].drains {
             self.upstream.take_out(&server, Cause::Draining, now);
         }

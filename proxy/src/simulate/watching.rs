@@ -9,7 +9,7 @@ use super::sending::Request;
 use super::world::{Event, FIRST, Urgent, World};
 use crate::balance::Fitness;
 use crate::retry::Failure;
-use crate::upstream::health::{Probe, State};
+use crate::upstream::health::{Break, Probe, State};
 use crate::upstream::silence;
 use crate::upstream::tries::Cut;
 
@@ -104,7 +104,8 @@ impl World<'_> {
         for key in in_hand {
             let goes_on = self.fail(key, Failure::Broken);
             let server = Arc::clone(&self.servers[index]);
-            self.upstream.doubt(&server, true, self.instant());
+            self.upstream
+                .doubt(&server, Break::Head, true, self.instant());
             self.note_turn(index);
             if goes_on {
                 self.send(key);

@@ -97,6 +97,15 @@ pub enum State {
     Out(Cause),
 }
 
+/// Where an answer was broken off, or ceased to make sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Break {
+    /// Before its head was whole.
+    Head,
+    /// Behind its head, which had been a good one or not.
+    Body,
+}
+
 /// What a probe found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
@@ -146,8 +155,10 @@ pub struct Health {
     since: Instant,
     passes: u32,
     misses: u32,
-    /// 5xx and broken answers in a row.
+    /// 5xx and answers without a head in a row.
     failures: u32,
+    /// Answers broken off in their bodies since one came whole.
+    cuts: u32,
     ejections: u32,
     ejected_until: Option<Instant>,
     last_finished: Option<Instant>,
@@ -166,6 +177,7 @@ impl Health {
             passes: 0,
             misses: 0,
             failures: 0,
+            cuts: 0,
             ejections: 0,
             ejected_until: None,
             last_finished: None,
@@ -279,7 +291,7 @@ impl Health {
         }
     }
 
-    /// Takes in the status of a finished answer. Returns true when the server has earned an
+    /// Takes in the status of an answer, whose body may be yet to come: a long one counts at once. Returns true when the server has earned an
     /// ejection, which the caller carries out with [`Self::eject`] if enough others are left.
     pub fn answered(&mut self, server_error: bool, settings: &EjectSettings, now: Instant) -> bool {
         self.last_finished = Some(now);
@@ -287,21 +299,32 @@ impl Health {
             self.failures = 0;
             return false;
         }
-        self.failed_again(settings) && self.state() == State::Up
+        self.failures = self.failures.saturating_add(1);
+        self.has_failed_enough(settings) && self.state() == State::Up
+    }
+
+    /// Takes in that a good answer has come whole. Only that, and no good head, makes up for bodies
+    /// that were broken off.
+    pub fn came_whole(&mut self) {
+        self.cuts = 0;
     }
 
     /// Takes in that an answer was broken off, or made no sense: as bad as a 5xx.
     ///
     /// Once for each time that it was up: what a dying server breaks off at once is one failure, so
     /// that it is back as soon as it lives. Returns the same as [`Self::answered`].
-    pub fn broke_off(&mut self, settings: &EjectSettings) -> bool {
+    pub fn broke_off(&mut self, at: Break, settings: &EjectSettings) -> bool {
+        let count = match at {
+            Break::Head => &mut self.failures,
+            Break::Body => &mut self.cuts,
+        };
+        *count = count.saturating_add(1);
         let is_ejected = self.state == State::Out(Cause::ServerErrors);
-        self.failed_again(settings) && !is_ejected && self.mode == Mode::Ready
+        self.has_failed_enough(settings) && !is_ejected && self.mode == Mode::Ready
     }
 
-    fn failed_again(&mut self, settings: &EjectSettings) -> bool {
-        self.failures = self.failures.saturating_add(1);
-        self.failures >= settings.consecutive_5xx
+    fn has_failed_enough(&self, settings: &EjectSettings) -> bool {
+        self.failures.saturating_add(self.cuts) >= settings.consecutive_5xx
     }
 
     /// Ejects the server for its failed answers, each time for twice as long. What was before a time
@@ -315,7 +338,7 @@ impl Health {
             .base
             .saturating_mul(1u32.checked_shl(self.ejections).unwrap_or(u32::MAX));
         self.ejections = self.ejections.saturating_add(1);
-        self.failures = 0;
+        self.forgive();
         self.ejected_until = Some(now + doubled.min(settings.cap));
         self.enter(State::Out(Cause::ServerErrors), now);
     }
@@ -345,7 +368,7 @@ impl Health {
         let broke_off = State::Out(Cause::BrokeOff);
         if self.state != broke_off && state != broke_off {
             // A server that only answers its checks fails again and again.
-            self.failures = 0;
+            self.forgive();
         }
         self.state = state;
         self.since = now;
@@ -354,6 +377,11 @@ impl Health {
         self.missed = None;
         self.told_late = false;
         true
+    }
+
+    fn forgive(&mut self) {
+        self.failures = 0;
+        self.cuts = 0;
     }
 
     fn recently_finished(&self, now: Instant) -> bool {

@@ -31,7 +31,7 @@ use crate::events::{Events, What};
 use crate::figures::Tally;
 use crate::retry::Budget;
 use dependency::Dependency;
-use health::{Cause, Probe};
+use health::{Break, Cause, Health, Probe};
 use members::Members;
 pub use members::by_hand::Change;
 pub use pick::{Explained, Picked};
@@ -158,20 +158,26 @@ impl Upstream {
     /// One that did so `by_reset`, rather than by an answer that makes no sense, is out until it
     /// has answered that, unless it is the only one left. One that does so again and again is
     /// ejected, like one that answers with 5xx.
-    pub fn broke_off(self: &Arc<Self>, server: &Arc<Server>, by_reset: bool, now: Instant) {
-        self.doubt(server, by_reset, now);
+    pub fn broke_off(
+        self: &Arc<Self>,
+        server: &Arc<Server>,
+        at: Break,
+        by_reset: bool,
+        now: Instant,
+    ) {
+        self.doubt(server, at, by_reset, now);
         silence::probe_now(self, server);
     }
 
     /// The same; the caller sees to the probe.
-    pub fn doubt(&self, server: &Arc<Server>, by_reset: bool, now: Instant) {
+    pub fn doubt(&self, server: &Arc<Server>, at: Break, by_reset: bool, now: Instant) {
         let is_last = !self.has_another(std::slice::from_ref(server));
         let was_up = server.fitness() == Fitness::Up;
         if by_reset && !is_last {
             self.take_out(server, Cause::BrokeOff, now);
         }
         let eject = &self.settings.load().eject;
-        if was_up && server.with_health(|health| health.broke_off(eject)) {
+        if was_up && server.with_health(|health| health.broke_off(at, eject)) {
             self.eject(server, now);
         }
     }
@@ -183,6 +189,11 @@ impl Upstream {
         if server.with_health(|health| health.answered(failed, eject, now)) {
             self.eject(server, now);
         }
+    }
+
+    /// Takes in that a good answer has come whole.
+    pub fn came_whole(&self, server: &Server) {
+        server.with_health(Health::came_whole);
     }
 
     fn eject(&self, server: &Server, now: Instant) {

@@ -57,6 +57,8 @@ pub struct Try {
     connection: OnceLock<Arc<CutHandle>>,
     /// Its connection has become a tunnel, in which both sides may be silent.
     tunnel: AtomicBool,
+    /// Its connection was shut down from here.
+    disconnected: AtomicBool,
 }
 
 impl Try {
@@ -122,8 +124,14 @@ impl Try {
         }
     }
 
+    /// Whether the connection was shut down from here, whatever the phase.
+    pub fn was_disconnected(&self) -> bool {
+        self.disconnected.load(Ordering::Acquire)
+    }
+
     /// Shuts the connection down, whatever the phase.
     pub fn disconnect(&self) {
+        self.disconnected.store(true, Ordering::Release);
         if let Some(connection) = self.connection.get() {
             connection.cut();
         }
@@ -214,6 +222,7 @@ impl Slot {
             pinned: AtomicBool::new(false),
             connection: OnceLock::new(),
             tunnel: AtomicBool::new(false),
+            disconnected: AtomicBool::new(false),
         });
         let key = self.tries.lock().insert(Arc::clone(&entry));
         OpenTry {

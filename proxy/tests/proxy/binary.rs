@@ -16,7 +16,7 @@ pub(crate) fn config(lines: &str) -> tempfile::NamedTempFile {
     file
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     Command::new(BINARY)
         .args(arguments)
         .env("LOG_FORMAT", "json")
@@ -24,7 +24,7 @@ fn run(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn check_failure(output: &Output, code: i32, words: &[&str]) {
+pub(crate) fn check_failure(output: &Output, code: i32, words: &[&str]) {
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{error}");
     for word in words {

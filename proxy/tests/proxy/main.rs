@@ -19,6 +19,7 @@ mod http2;
 mod idempotency;
 mod large_answers;
 mod limits;
+mod log_file;
 mod log_lines;
 mod long_work;
 mod methods;

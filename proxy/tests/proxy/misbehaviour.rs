@@ -297,3 +297,63 @@ async fn who_does_not_know_a_method_is_not_ejected() {
     }
     assert_eq!(proxy.states().await, ["up", "up"]);
 }
+
+/// Says that more comes than does.
+const CUT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_breaks_off_every_body_is_ejected() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n";
+    for cut in [CUT, chunked] {
+        let (bad, good) = (
+            RawOrigin::start(Reply::Close(cut)).await,
+            RawOrigin::start(Reply::Keep(FINE)).await,
+        );
+        let proxy = Proxy::at(&[bad.address, good.address], "", "").await;
+        proxy.until_up(2).await;
+        let request = "GET /api/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        eventually("it is ejected", || async {
+            proxy.raw(request).await;
+            proxy.states().await == ["too many 5xx or broken answers", "up"]
+        })
+        .await;
+        assert_eq!(bad.take_seen().len(), 5, "{cut:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_clients_leave_early_is_not_ejected() {
+    let half = RawOrigin::start(Reply::Early(CUT)).await;
+    let good = RawOrigin::start(Reply::Keep(FINE)).await;
+    let proxy = Proxy::at(&[half.address, good.address], "", "").await;
+    proxy.until_up(2).await;
+    for _ in 0..20 {
+        let mut client = proxy.connect().await;
+        let request = b"GET /api/ HTTP/1.1\r\nHost: x\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        read_until(&mut client, "\r\n\r\n").await;
+    }
+    eventually("all have left", || async {
+        let status = proxy.status().await;
+        let servers = status["upstreams"][0]["servers"].as_array().unwrap();
+        servers.iter().all(|server| server["in_flight"] == 0)
+    })
+    .await;
+    assert_eq!(proxy.states().await, ["up", "up"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_bodies_are_cut_by_a_limit_of_ours_is_not_ejected() {
+    let half = RawOrigin::start(Reply::Early(CUT)).await;
+    let good = RawOrigin::start(Reply::Keep(FINE)).await;
+    let limits = r#"timeouts = { idle = "100ms" }"#;
+    let proxy = Proxy::at(&[half.address, good.address], "", limits).await;
+    proxy.until_up(2).await;
+    let mut cut = 0;
+    while cut < 6 {
+        let request = "GET /api/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let answer = proxy.raw(request).await;
+        cut += u32::from(answer.body == "half");
+        assert_eq!(proxy.states().await, ["up", "up"], "after {cut}");
+    }
+}

@@ -285,7 +285,7 @@ impl Proxy {
         let address = sockets.addresses()[0];
         let admin = sockets.admin_address().unwrap();
         let secure = sockets.secure_address();
-        let (log, _) = AccessLog::open(Destination::Off).unwrap();
+        let (log, _) = AccessLog::open(&Destination::Off).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let hangup = Arc::new(Notify::new());
         let hangups = Arc::clone(&hangup);

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::Doubts;
+use crate::access_log::Destination;
 use crate::config::{Config, Target};
 
 /// The permission of everybody to read.
@@ -25,6 +26,10 @@ pub(super) fn doubts(config: &Config, doubts: &mut Doubts) {
             doubts.add(*name, sentence);
         }
     }
+    let log = match &config.access_log {
+        Destination::File(file) => Some(("log.access", file.as_path())),
+        Destination::Stdout | Destination::Off => None,
+    };
     for (index, route) in config.routes.iter().enumerate() {
         let Target::Files { root, .. } = &route.target else {
             continue;
@@ -34,16 +39,19 @@ pub(super) fn doubts(config: &Config, doubts: &mut Doubts) {
             let sentence = format!("the folder is empty: {}", root.display());
             doubts.add(key.as_str(), sentence);
         }
-        for (name, file) in secrets.iter().filter(|(_, file)| lies_in(file, root)) {
+        let kept = secrets.iter().chain(&log);
+        for (name, file) in kept.filter(|(_, file)| lies_in(file, root)) {
             let sentence = format!("the file of `{name}` is served: {}", file.display());
             doubts.add(key.as_str(), sentence);
         }
     }
 }
 
-/// Whether a file is served from a folder: names that begin with a dot are not.
+/// Whether a file, which may be made yet, is served from a folder: names that begin with a dot are not.
 fn lies_in(file: &Path, folder: &Path) -> bool {
-    let (Ok(file), Ok(folder)) = (file.canonicalize(), folder.canonicalize()) else {
+    let to_come = || Some(file.parent()?.canonicalize().ok()?.join(file.file_name()?));
+    let file = file.canonicalize().ok().or_else(to_come);
+    let (Some(file), Ok(folder)) = (file, folder.canonicalize()) else {
         return false;
     };
     let Ok(below) = file.strip_prefix(folder) else {

@@ -175,11 +175,11 @@ fn one_that_answers_its_checks_and_breaks_every_request_is_ejected() {
     let mut health = up(now);
     for _ in 1..settings.consecutive_5xx {
         assert!(health.out(Cause::BrokeOff, now));
-        assert!(!health.broke_off(&settings));
+        assert!(!health.broke_off(Break::Head, &settings));
         assert!(health.probed(Probe::Passed, &checks, now));
     }
     assert!(health.out(Cause::BrokeOff, now));
-    assert!(health.broke_off(&settings));
+    assert!(health.broke_off(Break::Head, &settings));
     health.eject(&settings, now);
     assert!(!health.out(Cause::BrokeOff, now), "sent before");
     assert!(!health.probed(Probe::Passed, &checks, now));
@@ -193,8 +193,91 @@ fn one_whole_answer_makes_up_for_the_broken_ones() {
     let settings = EjectSettings::default();
     let mut health = up(now);
     for _ in 0..3 * settings.consecutive_5xx {
-        assert!(!health.broke_off(&settings));
+        assert!(!health.broke_off(Break::Head, &settings));
+        assert!(!health.broke_off(Break::Body, &settings));
         health.answered(false, &settings, now);
+        health.came_whole();
+    }
+}
+
+#[test]
+fn good_heads_do_not_make_up_for_bodies_that_are_broken_off() {
+    let now = Instant::now();
+    let (checks, settings) = (HealthSettings::default(), EjectSettings::default());
+    let mut health = up(now);
+    for number in 1..=settings.consecutive_5xx {
+        assert!(!health.answered(false, &settings, now));
+        assert!(health.out(Cause::BrokeOff, now));
+        let has_earned_it = health.broke_off(Break::Body, &settings);
+        assert_eq!(has_earned_it, number == settings.consecutive_5xx);
+        assert!(health.probed(Probe::Passed, &checks, now));
+    }
+}
+
+#[test]
+fn a_good_head_makes_up_for_errors_before_its_body_has_come() {
+    let now = Instant::now();
+    let settings = EjectSettings::default();
+    let mut health = up(now);
+    for _ in 0..9 {
+        for _ in 1..settings.consecutive_5xx {
+            assert!(!health.answered(true, &settings, now));
+        }
+        // A long answer: its end is not seen here.
+        assert!(!health.answered(false, &settings, now));
+    }
+}
+
+/// What happens to one answer after the other.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Ending {
+    Whole,
+    Error,
+    BrokenHead,
+    BrokenBody,
+}
+
+proptest! {
+    /// A server is ejected exactly when enough answers have failed since the last good head, bodies
+    /// that were broken off counted since the last good answer that came whole.
+    #[test]
+    fn who_has_failed_enough_is_ejected(
+        endings in prop::collection::vec(
+            prop::sample::select(vec![
+                Ending::Whole, Ending::Error, Ending::BrokenHead, Ending::BrokenBody,
+            ]),
+            0..40,
+        ),
+    ) {
+        let now = Instant::now();
+        let settings = EjectSettings::default();
+        let mut health = up(now);
+        for (end, ending) in endings.iter().enumerate() {
+            let ejected = match ending {
+                Ending::Whole => {
+                    let ejected = health.answered(false, &settings, now);
+                    health.came_whole();
+                    ejected
+                }
+                Ending::Error => health.answered(true, &settings, now),
+                Ending::BrokenHead => health.broke_off(Break::Head, &settings),
+                Ending::BrokenBody => {
+                    let ejected = health.answered(false, &settings, now);
+                    prop_assert!(!ejected, "by a good head");
+                    health.broke_off(Break::Body, &settings)
+                }
+            };
+            let back = || endings[..=end].iter().rev();
+            let good_head = |e: &&Ending| matches!(e, Ending::Whole | Ending::BrokenBody);
+            let failures = back().take_while(|e| !good_head(e)).count();
+            let since_whole = back().take_while(|e| **e != Ending::Whole);
+            let cuts = since_whole.filter(|e| **e == Ending::BrokenBody).count();
+            let enough = failures + cuts >= settings.consecutive_5xx as usize;
+            prop_assert_eq!(ejected, enough && *ending != Ending::Whole, "{:?}", &endings[..=end]);
+            if ejected {
+                return Ok(());
+            }
+        }
     }
 }
 

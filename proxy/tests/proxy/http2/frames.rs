@@ -9,7 +9,7 @@ use super::client::{
     PRIORITY, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, block, frame, get,
 };
 use crate::raw::{FINE, RawOrigin, Reply};
-use crate::support::Proxy;
+use crate::support::{Proxy, eventually};
 
 const PADDED: u8 = 8;
 const WITH_PRIORITY: u8 = 32;
@@ -299,6 +299,40 @@ async fn broken_frames_reach_nobody() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(origin.take_seen().is_empty());
     assert_eq!(proxy.get("/api/").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_go_no_further_whatever_they_hold() {
+    let origin = RawOrigin::start(Reply::Keep(FINE)).await;
+    let proxy = Proxy::at(&[origin.address], "", "").await;
+    proxy.until_up(1).await;
+    let fields = |fields: &[(&str, &str)]| {
+        let bytes = |text: &str| text.as_bytes().to_vec();
+        let fields = fields
+            .iter()
+            .map(|(name, value)| (bytes(name), bytes(value)));
+        block(&fields.collect::<Vec<_>>())
+    };
+    let head = fields(&[
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":authority", "x"),
+        (":path", "/api/"),
+    ]);
+    let trailers = fields(&[(":path", "/api/evil"), ("x-evil", "evil")]);
+    let mut client = Frames::greet(proxy.address).await;
+    client.send(HEADERS, END_HEADERS, 1, &head).await;
+    client.send(DATA, 0, 1, b"hello").await;
+    let last = END_HEADERS | END_STREAM;
+    client.send(HEADERS, last, 1, &trailers).await;
+    let seen = std::cell::RefCell::new(Vec::new());
+    eventually("the request has come", || async {
+        seen.borrow_mut().extend(origin.take_seen());
+        !seen.borrow().is_empty()
+    })
+    .await;
+    assert!(!format!("{seen:?}").contains("evil"), "{seen:?}");
+    assert_eq!(seen.borrow()[0].body, b"hello");
 }
 
 #[tokio::test(flavor = "multi_thread")]

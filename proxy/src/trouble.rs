@@ -9,7 +9,7 @@ const EVERY: Duration = Duration::from_secs(60);
 
 /// A trouble that comes and goes.
 #[derive(Debug, Default)]
-pub(super) struct Trouble {
+pub(crate) struct Trouble {
     told: Option<Instant>,
     /// It was told and is not over yet.
     is_on: bool,
@@ -17,7 +17,7 @@ pub(super) struct Trouble {
 
 impl Trouble {
     /// Notes that it is there; returns whether to tell it now.
-    pub(super) fn is_here(&mut self, now: Instant) -> bool {
+    pub(crate) fn is_here(&mut self, now: Instant) -> bool {
         let lately = |told: Instant| now.saturating_duration_since(told) < EVERY;
         if self.is_on || self.told.is_some_and(lately) {
             return false;
@@ -28,7 +28,7 @@ impl Trouble {
     }
 
     /// Notes that it is over; returns whether to tell it, which is if it was told.
-    pub(super) fn is_over(&mut self) -> bool {
+    pub(crate) fn is_over(&mut self) -> bool {
         std::mem::take(&mut self.is_on)
     }
 }
