@@ -291,8 +291,9 @@ impl Health {
         }
     }
 
-    /// Takes in the status of an answer, whose body may be yet to come: a long one counts at once. Returns true when the server has earned an
-    /// ejection, which the caller carries out with [`Self::eject`] if enough others are left.
+    /// Takes in the status of an answer, whose body may be yet to come: a long one counts at once.
+    /// Returns true when the server has earned an ejection, which the caller carries out with
+    /// [`Self::eject`] if enough others are left.
     pub fn answered(&mut self, server_error: bool, settings: &EjectSettings, now: Instant) -> bool {
         self.last_finished = Some(now);
         if !server_error {
