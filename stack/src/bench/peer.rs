@@ -11,6 +11,7 @@ use crate::Fault;
 use crate::ask::Address;
 use crate::plan::Programs;
 use crate::process::in_path;
+use crate::recipes::proxy_memory;
 
 /// One program before the origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,9 +99,12 @@ impl Peer {
             .replace("{{buffers}}", self.buffers());
         let written = tokio::fs::write(&file, text).await;
         written.map_err(|error| Fault::new(format!("{}: {error}", file.display())))?;
-        let launch = Launch::new(&name, program, site.folder());
+        let mut launch = Launch::new(&name, program, site.folder());
         let launch = match self {
-            Self::Ours => launch.args(["serve", "--config"]).args([file]),
+            Self::Ours => {
+                launch.environment = vec![proxy_memory()];
+                launch.args(["serve", "--config"]).args([file])
+            }
             Self::Nginx | Self::NginxBig => {
                 launch.args(["-e".into(), folder.join("nginx.err"), "-c".into(), file])
             }

@@ -11,6 +11,7 @@ use crate::Fault;
 use crate::ask::{Address, get};
 use crate::plan::{FOREIGN, Programs, instance_name, static_folder};
 use crate::proxy_config::{Pool, proxy_toml};
+use crate::recipes::proxy_memory;
 
 /// A stack at work.
 #[derive(Debug)]
@@ -87,6 +88,7 @@ impl Whole {
             .args(["serve", "--config"])
             .args([file]);
         launch.core = Core::Any;
+        launch.environment = vec![proxy_memory()];
         let mut proxy = launch.start()?;
         let address = Address::Tcp(listen);
         proxy
