@@ -1,8 +1,8 @@
 //! The SQL of a list in any order and with any filter.
 //!
 //! Of such statements there are many, but they are put together from the fixed pieces of this file alone; what a
-//! client sent is only ever bound. Two counts and the plain list (in the store of music) are checked when the program
-//! is compiled, all others by tests that run them.
+//! client sent is only ever bound. The counts without a search and the plain list (in the store of music) are checked
+//! when the program is compiled, all others by tests that run them.
 
 use std::sync::{Arc, OnceLock};
 
@@ -35,6 +35,8 @@ pub(super) struct Window {
     pub(super) take: i64,
     /// A search looks at so many rows, whether they fit or not.
     pub(super) look: i64,
+    /// It looks at no others than these, by id.
+    pub(super) among: Option<Arc<[i64]>>,
 }
 
 /// What was found in a window.
@@ -72,21 +74,15 @@ impl Read for Window {
     }
 }
 
-/// How many rows a list without a search has.
+/// How many rows there are of a singer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Count {
-    /// Only those of this singer.
-    pub(super) singer: Option<String>,
-}
+pub(super) struct CountSinger(pub(super) String);
 
-impl Read for Count {
+impl Read for CountSinger {
     type Answer = i64;
 
     fn query(self, connection: &mut PgConnection) -> BoxFuture<'_, Result<i64>> {
-        match self.singer {
-            Some(singer) => Box::pin(count_singer(connection, singer)),
-            None => Box::pin(count_all(connection)),
-        }
+        Box::pin(count_singer(connection, self.0))
     }
 }
 
@@ -136,13 +132,6 @@ pub(super) async fn read(connection: &mut PgConnection, window: &Window) -> Resu
     Ok(found)
 }
 
-/// Counts all rows of the list.
-pub(super) async fn count_all(connection: &mut PgConnection) -> Result<i64> {
-    sqlx::query_scalar!(r#"select count(*) as "count!" from music"#)
-        .fetch_one(connection)
-        .await
-}
-
 /// Counts the rows of one singer.
 pub(super) async fn count_singer(connection: &mut PgConnection, singer: String) -> Result<i64> {
     sqlx::query_scalar!(
@@ -158,6 +147,7 @@ pub(super) async fn count_singer(connection: &mut PgConnection, singer: String) 
 pub(super) async fn count_stretch(
     connection: &mut PgConnection,
     filter: &Filter,
+    among: Option<&[i64]>,
     after: i64,
 ) -> Result<(i64, Option<i64>)> {
     let mut statement = QueryBuilder::<Postgres>::new(
@@ -167,6 +157,7 @@ pub(super) async fn count_stretch(
     statement.push(" as fits from music where id > ");
     statement.push_bind(after);
     push_singer(&mut statement, filter.singer.as_deref());
+    push_among(&mut statement, among);
     statement
         .push(" order by id limit ")
         .push_bind(SEARCHED_ROWS);
@@ -222,6 +213,7 @@ pub(super) fn push_window(statement: &mut QueryBuilder<Postgres>, window: &Windo
     push_fits(statement, &window.filter.words);
     statement.push(" as fits from music where true");
     push_singer(statement, window.filter.singer.as_deref());
+    push_among(statement, window.among.as_deref());
     if let Some(after) = &window.after {
         push_after(statement, &window.ordering, after);
     }
@@ -304,6 +296,13 @@ fn push_singer(statement: &mut QueryBuilder<Postgres>, singer: Option<&str>) {
     statement.push_bind(singer.to_owned());
     statement.push(r#", 200) collate "C" and singer = "#);
     statement.push_bind(singer.to_owned());
+}
+
+fn push_among(statement: &mut QueryBuilder<Postgres>, among: Option<&[i64]>) {
+    let Some(ids) = among else { return };
+    statement.push(" and id = any(");
+    statement.push_bind(ids.to_vec());
+    statement.push(")");
 }
 
 fn push_after(statement: &mut QueryBuilder<Postgres>, ordering: &Ordering, after: &Position) {
