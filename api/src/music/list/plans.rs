@@ -104,12 +104,11 @@ async fn rare_words_are_looked_up_in_an_index(pool: PgPoolOptions, database: PgC
             let mut explain = QueryBuilder::new("explain (costs off) ");
             candidates::push(&mut explain, &words);
             let plan = explained(&mut connection, explain).await;
+            let uses = plan.matches("Index Scan on music_words").count();
             assert!(
-                plan.contains("Index Scan on music_words"),
+                uses == 2 && !plan.contains("Seq Scan on music\n"),
                 "{words:?}:\n{plan}"
             );
-            assert!(plan.contains("using music_long"), "{words:?}:\n{plan}");
-            assert!(!plan.contains("Seq Scan on music\n"), "{words:?}:\n{plan}");
         }
     }
 }
