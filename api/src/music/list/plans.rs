@@ -92,6 +92,36 @@ async fn a_page_is_read_from_an_index(pool: PgPoolOptions, database: PgConnectOp
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn what_a_page_by_number_leaves_out_is_not_read(
+    pool: PgPoolOptions,
+    database: PgConnectOptions,
+) {
+    let pool = filled(pool, database).await;
+    for (query, first) in [("ordering=id", 40_001), ("ordering=-id", 60_000)] {
+        let Asked {
+            filter, ordering, ..
+        } = Asked::parse(query).unwrap();
+        let mut window = Window {
+            filter,
+            ordering,
+            after: None,
+            skip: 40_000,
+            take: 50,
+            look: SEARCHED_ROWS,
+            among: None,
+        };
+        let mut transaction = pool.begin().await.unwrap();
+        let plan = plan(&mut transaction, &window).await;
+        assert!(plan.contains("Index Only Scan"), "{query}:\n{plan}");
+        let found = super::store::read(&mut transaction, &window).await.unwrap();
+        assert_eq!((found.rows.len(), found.rows[0].id), (50, first));
+        window.skip = 100_000;
+        let found = super::store::read(&mut transaction, &window).await.unwrap();
+        assert!(found.rows.is_empty() && found.next.is_none());
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn rare_words_are_looked_up_in_an_index(pool: PgPoolOptions, database: PgConnectOptions) {
     let pool = filled(pool, database).await;
     let mut connection = pool.acquire().await.unwrap();

@@ -177,6 +177,12 @@ impl Window {
         }
     }
 
+    /// Tells whether it is from the beginning of all rows, in the order of their ids.
+    fn is_all_by_id(&self) -> bool {
+        let is_by_id = self.ordering.terms()[0].field == Field::Id;
+        is_by_id && self.filter == Filter::default() && self.after.is_none()
+    }
+
     /// Returns how many of the rows that fit are left out after they were looked at, and how many are not looked at
     /// at all: without a search an index leads past them.
     fn skips(&self) -> (i64, i64) {
@@ -217,10 +223,14 @@ pub(super) fn push_window(statement: &mut QueryBuilder<Postgres>, window: &Windo
     if let Some(after) = &window.after {
         push_after(statement, &window.ordering, after);
     }
+    let is_led = offset > 0 && window.is_all_by_id();
+    if is_led {
+        push_first(statement, &window.ordering, offset);
+    }
     statement.push(" order by ");
     push_order(statement, &window.ordering, key);
     statement.push(" limit ").push_bind(window.looked_at());
-    if offset > 0 {
+    if offset > 0 && !is_led {
         statement.push(" offset ").push_bind(offset);
     }
     statement.push(") as looked_at window rank as (order by ");
@@ -296,6 +306,21 @@ fn push_singer(statement: &mut QueryBuilder<Postgres>, singer: Option<&str>) {
     statement.push_bind(singer.to_owned());
     statement.push(r#", 200) collate "C" and singer = "#);
     statement.push_bind(singer.to_owned());
+}
+
+/// Begins at the row after so many others. Its id is sought first, for which the index is enough: the rows that are
+/// left out are not read, except where the table was written to and not yet vacuumed.
+fn push_first(statement: &mut QueryBuilder<Postgres>, ordering: &Ordering, offset: i64) {
+    let is_descending = ordering.terms()[0].descending;
+    statement.push(if is_descending {
+        " and id <= "
+    } else {
+        " and id >= "
+    });
+    statement.push("(select id from music order by ");
+    push_order(statement, ordering, key);
+    statement.push(" limit 1 offset ").push_bind(offset);
+    statement.push(")");
 }
 
 fn push_among(statement: &mut QueryBuilder<Postgres>, among: Option<&[i64]>) {
