@@ -41,6 +41,7 @@ mod recorded;
 mod relay;
 mod running;
 mod schema;
+mod searching;
 mod sessions;
 mod settings;
 mod sign_in_races;

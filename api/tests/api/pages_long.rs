@@ -135,6 +135,8 @@ async fn a_page_takes_no_longer_with_many_rows(pool: PgPoolOptions, database: Pg
         "/admin/music/",
         "/admin/music/?ordering=singer",
         "/admin/music/?search=song",
+        "/admin/music/?search=nothing+of+this+name",
+        "/api/music/?search=song+59999&limit=50",
         "/admin/music/add/",
         "/admin/music/50000/",
         "/admin/music/delete/?id=1&id=50000&id=99999",

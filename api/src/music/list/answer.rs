@@ -12,12 +12,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use super::asked::{Asked, Filter, Paging};
+use super::asked::{Asked, Paging};
+use super::candidates::{Among, among};
 use super::cursor::Cursor;
 use super::links::Links;
 use super::position::Position;
 use super::reads::ListReads;
-use super::store::{self, Count};
+use super::store;
 use super::walk::{FIRST_LOOK, Stage, Walk};
 use crate::database::Fault;
 use crate::endpoint::{json_of, reply};
@@ -46,6 +47,7 @@ pub(crate) async fn respond(
         skip: 0,
         wanted: None,
         look: FIRST_LOOK,
+        among: Among::default(),
     };
     match asked.paging {
         Paging::Whole => write(b"[".to_vec(), walk, b"]").await,
@@ -61,7 +63,7 @@ async fn numbered(
     offset: i64,
     links: &Links,
 ) -> Result<Response, Error> {
-    let count = count(&walk.reads, &walk.filter).await?;
+    let count = count(&mut walk).await?;
     let page = |offset: i64| {
         let offset = (offset > 0).then(|| offset.to_string());
         links.with(&[("limit", Some(limit.to_string())), ("offset", offset)])
@@ -104,23 +106,26 @@ pub(crate) struct Numbered {
     results: [Music; 0],
 }
 
-/// Counts exactly. A search is counted in short statements, one stretch of the table after the other.
-async fn count(reads: &ListReads, filter: &Filter) -> Result<i64, Error> {
-    if filter.words.is_empty() {
-        let singer = filter.singer.clone();
-        return Ok(reads.count(Count { singer }).await?);
+/// Counts exactly. A search is counted among its candidates or, where they are not known, in short statements, one
+/// stretch of the table after the other.
+async fn count(walk: &mut Walk) -> Result<i64, Error> {
+    if !walk.is_search() {
+        return Ok(walk.reads.count(walk.filter.singer.as_deref()).await?);
     }
+    walk.among = among(&walk.reads, &walk.filter.words).await;
     let end = Instant::now() + SEARCH_LIMIT;
     let (mut count, mut after) = (0, Some(i64::MIN));
-    let filter = Arc::new(filter.clone());
+    let (filter, ids) = (Arc::new(walk.filter.clone()), walk.among.ids());
     while let Some(id) = after {
         if Instant::now() >= end {
             return Err(Error::SearchTooLong);
         }
-        let filter = Arc::clone(&filter);
-        let mut work = reads.database().work_apart();
+        let (filter, ids) = (Arc::clone(&filter), ids.clone());
+        let mut work = walk.reads.database().work_apart();
         let stretch = work.run(move |connection| {
-            Box::pin(async move { store::count_stretch(connection, &filter, id).await })
+            Box::pin(
+                async move { store::count_stretch(connection, &filter, ids.as_deref(), id).await },
+            )
         });
         let (fitted, next) = stretch.await?;
         count += fitted;

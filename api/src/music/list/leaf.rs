@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::answer::SEARCH_LIMIT;
 use super::asked::{Asked, Paging, ROWS_BY_CURSOR};
+use super::candidates::Among;
 use super::cursor::Cursor;
 use super::position::Position;
 use super::reads::ListReads;
@@ -48,6 +49,7 @@ pub(in crate::music) async fn read(reads: ListReads, asked: Asked) -> Result<Lea
         // One more tells whether there are more.
         wanted: Some(limit + 1),
         look: FIRST_LOOK,
+        among: Among::default(),
     };
     let mut rows = Vec::new();
     let end = Instant::now() + SEARCH_LIMIT;

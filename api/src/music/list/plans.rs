@@ -1,9 +1,10 @@
 //! What Postgres does for a page of 50 out of 100 000: it reads an index, and no more of it than the page needs.
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgConnection, PgPool, QueryBuilder};
+use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
 
 use super::asked::Asked;
+use super::candidates;
 use super::position::Position;
 use super::store::{SEARCHED_ROWS, Window, push_window};
 use crate::music::{Music, store};
@@ -31,6 +32,10 @@ async fn filled(pool: PgPoolOptions, database: PgConnectOptions) -> PgPool {
 async fn plan(connection: &mut PgConnection, window: &Window) -> String {
     let mut explain = QueryBuilder::new("explain (costs off) ");
     push_window(&mut explain, window);
+    explained(connection, explain).await
+}
+
+async fn explained(connection: &mut PgConnection, mut explain: QueryBuilder<Postgres>) -> String {
     let lines: Vec<(String,)> = explain
         .build_query_as()
         .fetch_all(connection)
@@ -72,6 +77,7 @@ async fn a_page_is_read_from_an_index(pool: PgPoolOptions, database: PgConnectOp
                 skip,
                 take: 50,
                 look: SEARCHED_ROWS,
+                among: None,
             };
             let plan = plan(&mut connection, &window).await;
             let (_, below) = plan.split_once("Limit").unwrap_or_default();
@@ -82,6 +88,93 @@ async fn a_page_is_read_from_an_index(pool: PgPoolOptions, database: PgConnectOp
             let uses = uses && !(is_sorted && below.contains("Sort"));
             assert!(uses, "{query}, after {after:?}:\n{plan}");
         }
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_a_page_by_number_leaves_out_is_not_read(
+    pool: PgPoolOptions,
+    database: PgConnectOptions,
+) {
+    let pool = filled(pool, database).await;
+    for (query, first) in [("ordering=id", 40_001), ("ordering=-id", 60_000)] {
+        let Asked {
+            filter, ordering, ..
+        } = Asked::parse(query).unwrap();
+        let mut window = Window {
+            filter,
+            ordering,
+            after: None,
+            skip: 40_000,
+            take: 50,
+            look: SEARCHED_ROWS,
+            among: None,
+        };
+        let mut transaction = pool.begin().await.unwrap();
+        let plan = plan(&mut transaction, &window).await;
+        assert!(plan.contains("Index Only Scan"), "{query}:\n{plan}");
+        let found = super::store::read(&mut transaction, &window).await.unwrap();
+        assert_eq!((found.rows.len(), found.rows[0].id), (50, first));
+        window.skip = 100_000;
+        let found = super::store::read(&mut transaction, &window).await.unwrap();
+        assert!(found.rows.is_empty() && found.next.is_none());
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn rare_words_are_looked_up_in_an_index(pool: PgPoolOptions, database: PgConnectOptions) {
+    let pool = filled(pool, database).await;
+    let mut connection = pool.acquire().await.unwrap();
+    // As the words are, and as a plan for any words has it.
+    for mode in ["force_custom_plan", "force_generic_plan"] {
+        let set = sqlx::AssertSqlSafe(format!("set plan_cache_mode = {mode}"));
+        sqlx::raw_sql(set).execute(&mut *connection).await.unwrap();
+        for words in [&["nothing"][..], &["ab cd%e", "singer 77"], &["月亮代"]] {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            let mut explain = QueryBuilder::new("explain (costs off) ");
+            candidates::push(&mut explain, &words);
+            let plan = explained(&mut connection, explain).await;
+            let uses = plan.matches("Index Scan on music_words").count();
+            assert!(
+                uses == 2 && !plan.contains("Seq Scan on music\n"),
+                "{words:?}:\n{plan}"
+            );
+        }
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn of_candidates_no_more_is_read(pool: PgPoolOptions, database: PgConnectOptions) {
+    let pool = filled(pool, database).await;
+    for query in [
+        "ordering=id",
+        "ordering=-song",
+        "ordering=created,-id",
+        "singer=singer+7",
+    ] {
+        let Asked {
+            filter, ordering, ..
+        } = Asked::parse(&format!("search=song&{query}")).unwrap();
+        let window = Window {
+            filter,
+            ordering,
+            after: None,
+            skip: 0,
+            take: 50,
+            look: SEARCHED_ROWS,
+            among: Some((1..=1000).map(|i| i * 97).collect()),
+        };
+        let mut transaction = pool.begin().await.unwrap();
+        let found = super::store::read(&mut transaction, &window).await.unwrap();
+        assert!(!found.rows.is_empty());
+        let (scans, read): (i64, i64) = sqlx::query_as(
+            "select seq_scan, idx_tup_fetch from pg_stat_xact_user_tables where relname = 'music'",
+        )
+        .fetch_one(&mut *transaction)
+        .await
+        .unwrap();
+        // What a bitmap leads to counts twice: in the index and in the table.
+        assert!(scans == 0 && read <= 2000, "{query}: {scans} {read}");
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::counted::Counter;
 use super::plain::{Plain, Rows};
-use super::store::{Count, Found, Window};
+use super::store::{CountSinger, Found, Window};
 use crate::database::{Database, Fault, Shared};
 
 /// What is being read of lists by this instance. Clones share it.
@@ -12,7 +13,8 @@ pub(crate) struct ListReads {
     database: Database,
     pages: Shared<Plain>,
     windows: Shared<Window>,
-    counts: Shared<Count>,
+    all: Counter,
+    singers: Shared<CountSinger>,
 }
 
 impl ListReads {
@@ -21,7 +23,8 @@ impl ListReads {
             database: database.clone(),
             pages: Shared::new(database.clone()),
             windows: Shared::new(database.clone()),
-            counts: Shared::new(database.clone()),
+            all: Counter::new(database.clone()),
+            singers: Shared::new(database.clone()),
         }
     }
 
@@ -38,7 +41,11 @@ impl ListReads {
         self.windows.read(window).await
     }
 
-    pub(super) async fn count(&self, count: Count) -> Result<i64, Fault> {
-        self.counts.read(count).await
+    /// Returns how many rows a list without a search has.
+    pub(super) async fn count(&self, singer: Option<&str>) -> Result<i64, Fault> {
+        match singer {
+            Some(singer) => self.singers.read(CountSinger(singer.to_owned())).await,
+            None => self.all.count().await,
+        }
     }
 }

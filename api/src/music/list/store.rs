@@ -1,8 +1,8 @@
 //! The SQL of a list in any order and with any filter.
 //!
 //! Of such statements there are many, but they are put together from the fixed pieces of this file alone; what a
-//! client sent is only ever bound. Two counts and the plain list (in the store of music) are checked when the program
-//! is compiled, all others by tests that run them.
+//! client sent is only ever bound. The counts without a search and the plain list (in the store of music) are checked
+//! when the program is compiled, all others by tests that run them.
 
 use std::sync::{Arc, OnceLock};
 
@@ -35,6 +35,8 @@ pub(super) struct Window {
     pub(super) take: i64,
     /// A search looks at so many rows, whether they fit or not.
     pub(super) look: i64,
+    /// It looks at no others than these, by id.
+    pub(super) among: Option<Arc<[i64]>>,
 }
 
 /// What was found in a window.
@@ -72,21 +74,15 @@ impl Read for Window {
     }
 }
 
-/// How many rows a list without a search has.
+/// How many rows there are of a singer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Count {
-    /// Only those of this singer.
-    pub(super) singer: Option<String>,
-}
+pub(super) struct CountSinger(pub(super) String);
 
-impl Read for Count {
+impl Read for CountSinger {
     type Answer = i64;
 
     fn query(self, connection: &mut PgConnection) -> BoxFuture<'_, Result<i64>> {
-        match self.singer {
-            Some(singer) => Box::pin(count_singer(connection, singer)),
-            None => Box::pin(count_all(connection)),
-        }
+        Box::pin(count_singer(connection, self.0))
     }
 }
 
@@ -136,13 +132,6 @@ pub(super) async fn read(connection: &mut PgConnection, window: &Window) -> Resu
     Ok(found)
 }
 
-/// Counts all rows of the list.
-pub(super) async fn count_all(connection: &mut PgConnection) -> Result<i64> {
-    sqlx::query_scalar!(r#"select count(*) as "count!" from music"#)
-        .fetch_one(connection)
-        .await
-}
-
 /// Counts the rows of one singer.
 pub(super) async fn count_singer(connection: &mut PgConnection, singer: String) -> Result<i64> {
     sqlx::query_scalar!(
@@ -158,6 +147,7 @@ pub(super) async fn count_singer(connection: &mut PgConnection, singer: String) 
 pub(super) async fn count_stretch(
     connection: &mut PgConnection,
     filter: &Filter,
+    among: Option<&[i64]>,
     after: i64,
 ) -> Result<(i64, Option<i64>)> {
     let mut statement = QueryBuilder::<Postgres>::new(
@@ -167,6 +157,7 @@ pub(super) async fn count_stretch(
     statement.push(" as fits from music where id > ");
     statement.push_bind(after);
     push_singer(&mut statement, filter.singer.as_deref());
+    push_among(&mut statement, among);
     statement
         .push(" order by id limit ")
         .push_bind(SEARCHED_ROWS);
@@ -184,6 +175,12 @@ impl Window {
         } else {
             self.look
         }
+    }
+
+    /// Tells whether it is from the beginning of all rows, in the order of their ids.
+    fn is_all_by_id(&self) -> bool {
+        let is_by_id = self.ordering.terms()[0].field == Field::Id;
+        is_by_id && self.filter == Filter::default() && self.after.is_none()
     }
 
     /// Returns how many of the rows that fit are left out after they were looked at, and how many are not looked at
@@ -222,13 +219,18 @@ pub(super) fn push_window(statement: &mut QueryBuilder<Postgres>, window: &Windo
     push_fits(statement, &window.filter.words);
     statement.push(" as fits from music where true");
     push_singer(statement, window.filter.singer.as_deref());
+    push_among(statement, window.among.as_deref());
     if let Some(after) = &window.after {
         push_after(statement, &window.ordering, after);
+    }
+    let is_led = offset > 0 && window.is_all_by_id();
+    if is_led {
+        push_first(statement, &window.ordering, offset);
     }
     statement.push(" order by ");
     push_order(statement, &window.ordering, key);
     statement.push(" limit ").push_bind(window.looked_at());
-    if offset > 0 {
+    if offset > 0 && !is_led {
         statement.push(" offset ").push_bind(offset);
     }
     statement.push(") as looked_at window rank as (order by ");
@@ -304,6 +306,28 @@ fn push_singer(statement: &mut QueryBuilder<Postgres>, singer: Option<&str>) {
     statement.push_bind(singer.to_owned());
     statement.push(r#", 200) collate "C" and singer = "#);
     statement.push_bind(singer.to_owned());
+}
+
+/// Begins at the row after so many others. Its id is sought first, for which the index is enough: the rows that are
+/// left out are not read, except where the table was written to and not yet vacuumed.
+fn push_first(statement: &mut QueryBuilder<Postgres>, ordering: &Ordering, offset: i64) {
+    let is_descending = ordering.terms()[0].descending;
+    statement.push(if is_descending {
+        " and id <= "
+    } else {
+        " and id >= "
+    });
+    statement.push("(select id from music order by ");
+    push_order(statement, ordering, key);
+    statement.push(" limit 1 offset ").push_bind(offset);
+    statement.push(")");
+}
+
+fn push_among(statement: &mut QueryBuilder<Postgres>, among: Option<&[i64]>) {
+    let Some(ids) = among else { return };
+    statement.push(" and id = any(");
+    statement.push_bind(ids.to_vec());
+    statement.push(")");
 }
 
 fn push_after(statement: &mut QueryBuilder<Postgres>, ordering: &Ordering, after: &Position) {

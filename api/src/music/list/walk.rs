@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::asked::Filter;
+use super::candidates::{Among, among};
 use super::ordering::Ordering;
 use super::plain::Plain;
 use super::position::{Key, Position};
@@ -19,6 +20,9 @@ use crate::music::store::{PAGE_BYTES, PAGE_ROWS, page};
 
 /// How many rows the first window of a search looks at. Of what many rows have, a page is soon full.
 pub(super) const FIRST_LOOK: i64 = 250;
+
+/// Of rows that were looked at, no more than one in so many fits where words are rare.
+const SPARSE: i64 = 50;
 
 /// A walk that is under way.
 pub(super) struct Walk {
@@ -32,6 +36,8 @@ pub(super) struct Walk {
     pub(super) wanted: Option<i64>,
     /// How many rows the next window of a search looks at: [`FIRST_LOOK`], and then as many as seem needed.
     pub(super) look: i64,
+    /// Where a search looks. It asks once it has seen that hardly any row fits.
+    pub(super) among: Among,
 }
 
 /// Where a walk is.
@@ -134,6 +140,7 @@ impl Walk {
             skip: self.skip,
             take,
             look: self.look,
+            among: self.among.ids(),
         };
         if !self.is_search() {
             // The first window goes past all that are left out.
@@ -143,6 +150,10 @@ impl Walk {
         // A search is many windows, which are bounded together.
         let mut work = self.reads.database().work_apart();
         let found = work.run(move |connection| window.query(connection)).await?;
+        let is_at_end = found.next.is_none();
+        if !is_at_end && is_sparse(self.look, found.fitted) && self.among.is_unknown() {
+            self.among = among(&self.reads, &self.filter.words).await;
+        }
         let missing = self.wanted.map(|wanted| self.skip + wanted - found.fitted);
         self.look = next_look(self.look, found.fitted, missing);
         self.skip = (self.skip - found.fitted).max(0);
@@ -159,6 +170,7 @@ impl Walk {
             skip: left,
             take: 1,
             look: 1,
+            among: None,
         };
         let found = self.reads.window(before).await?;
         if let Some(before) = found.rows.first() {
@@ -167,6 +179,11 @@ impl Walk {
         }
         Ok(())
     }
+}
+
+/// Tells whether a page would take so many more windows that it is better to ask for candidates first.
+fn is_sparse(look: i64, fitted: i64) -> bool {
+    fitted.saturating_mul(SPARSE) < look
 }
 
 /// Returns how many rows the next window of a search looks at: as many as should hold what is missing, as far as the
