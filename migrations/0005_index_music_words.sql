@@ -9,6 +9,10 @@
 --
 -- The extension comes with Postgres, and whoever may create something in the database may create it; but a system
 -- may have it in a package that is not installed, or an administrator may not want it. Then a search is slower.
+-- Writes wait for the making of the index, so it begins soon or not at all: then the start fails, and the next one
+-- tries again.
+set local lock_timeout = '5s';
+set local statement_timeout = 0;
 do $$
 begin
     create extension if not exists pg_trgm;
@@ -16,7 +20,7 @@ begin
         (case when octet_length(song) + octet_length(singer) <= 800
               then song || ' ' || singer else 'a long text' end) gin_trgm_ops
     ) with (gin_pending_list_limit = 2048);
-exception when others then
+exception when insufficient_privilege or undefined_file or undefined_object or feature_not_supported then
     raise warning 'no index for searches: %', sqlerrm;
 end
 $$;

@@ -1,7 +1,7 @@
 //! Where the lines go, as it is configured, and whether that can be.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ impl Destination {
                     OpenOptions::new().append(true).create(true).mode(MODE),
                 );
                 let file = file.map_err(|error| of_file(&error, path))?;
-                Ok(Output::to(path.display(), file))
+                Ok(Output::to(path.display(), file).behind(last_byte(path)))
             }
             Self::Off => Ok(Output::OFF),
         }
@@ -80,6 +80,15 @@ fn append(path: &Path, options: &OpenOptions) -> io::Result<File> {
         return Err(io::Error::new(ErrorKind::InvalidInput, sentence));
     }
     options.open(path)
+}
+
+/// The last byte of a file; `None` where there is none, or it may not be read.
+fn last_byte(file: &Path) -> Option<u8> {
+    let mut file = File::open(file).ok()?;
+    file.seek(SeekFrom::End(-1)).ok()?;
+    let mut last = [0];
+    file.read_exact(&mut last).ok()?;
+    Some(last[0])
 }
 
 fn folder_of(file: &Path) -> &Path {
@@ -138,6 +147,21 @@ mod tests {
         assert_eq!((read("new").size(), read("old").size()), (2, 4));
         let others = read("new").permissions().mode() & 0o7777 & !MODE;
         assert_eq!(others, 0, "others may do nothing with it");
+    }
+
+    #[test]
+    fn a_line_begins_behind_one_that_a_full_disk_has_torn() {
+        let folder = tempfile::tempdir().unwrap();
+        for (before, after) in [("a\ntor", "a\ntor\nb\n"), ("a\n", "a\nb\n"), ("", "b\n")] {
+            let file = folder.path().join("log");
+            fs::write(&file, before).unwrap();
+            let written = Destination::File(file.clone())
+                .open()
+                .unwrap()
+                .write(b"b\n");
+            assert!(written.is_ok());
+            assert_eq!(fs::read_to_string(&file).unwrap(), after);
+        }
     }
 
     #[test]

@@ -40,6 +40,14 @@ impl Output {
         }
     }
 
+    /// The same, where the last line that is there already may be one in part.
+    pub(super) fn behind(mut self, last: Option<u8>) -> Self {
+        if let Some(open) = &mut self.open {
+            open.torn = last.is_some_and(|byte| byte != b'\n');
+        }
+        self
+    }
+
     /// Whether anything is written.
     pub fn is_on(&self) -> bool {
         self.open.is_some()

@@ -8,6 +8,7 @@ use pingora_error::{Error, ErrorSource, ErrorType, RetryType};
 use pingora_proxy::{FailToProxy, Session};
 
 use super::exchange::{Exchange, RequestFacts};
+use super::passing::speaks_of_the_server;
 use super::serving::page_for;
 use super::uncopied;
 use crate::respond::Failure;
@@ -90,9 +91,11 @@ pub(super) fn broken_off(
             error.etype(),
             ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError
         );
-        let at = match exchange.try_status {
-            None => Break::Head,
-            Some(_) => Break::Body,
+        let at = match exchange.try_status.map(StatusCode::from_u16) {
+            None => Some(Break::Head),
+            // As a failure its status has been counted already.
+            Some(Ok(status)) if speaks_of_the_server(status) => None,
+            Some(_) => Some(Break::Body),
         };
         upstream.broke_off(&current.server, at, by_reset, now);
     }

@@ -200,7 +200,7 @@ pub(super) fn came_whole(exchange: &Exchange) {
 
 /// Whether a status says that the server does not fare well. That it does not know a method or a
 /// version says something of the request (RFC 9110, 15.6.2 and 15.6.6).
-fn speaks_of_the_server(status: StatusCode) -> bool {
+pub(super) fn speaks_of_the_server(status: StatusCode) -> bool {
     status.is_server_error()
         && status != StatusCode::NOT_IMPLEMENTED
         && status != StatusCode::HTTP_VERSION_NOT_SUPPORTED

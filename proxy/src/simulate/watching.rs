@@ -105,7 +105,7 @@ impl World<'_> {
             let goes_on = self.fail(key, Failure::Broken);
             let server = Arc::clone(&self.servers[index]);
             self.upstream
-                .doubt(&server, Break::Head, true, self.instant());
+                .doubt(&server, Some(Break::Head), true, self.instant());
             self.note_turn(index);
             if goes_on {
                 self.send(key);

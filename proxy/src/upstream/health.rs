@@ -2,12 +2,14 @@
 //!
 //! [`super::server::Server`] holds one behind a lock; `now` is always an argument.
 
+mod cuts;
 mod missed;
 
 use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
+use cuts::Cuts;
 use missed::Missed;
 
 use super::settings::{EjectSettings, HealthSettings};
@@ -158,7 +160,7 @@ pub struct Health {
     /// 5xx and answers without a head in a row.
     failures: u32,
     /// Answers broken off in their bodies since one came whole.
-    cuts: u32,
+    cuts: Cuts,
     ejections: u32,
     ejected_until: Option<Instant>,
     last_finished: Option<Instant>,
@@ -177,7 +179,7 @@ impl Health {
             passes: 0,
             misses: 0,
             failures: 0,
-            cuts: 0,
+            cuts: Cuts::default(),
             ejections: 0,
             ejected_until: None,
             last_finished: None,
@@ -305,27 +307,26 @@ impl Health {
     }
 
     /// Takes in that a good answer has come whole. Only that, and no good head, makes up for bodies
-    /// that were broken off.
+    /// that were broken off; but those of more than a minute ago are forgotten.
     pub fn came_whole(&mut self) {
-        self.cuts = 0;
+        self.cuts = Cuts::default();
     }
 
     /// Takes in that an answer was broken off, or made no sense: as bad as a 5xx.
     ///
     /// Once for each time that it was up: what a dying server breaks off at once is one failure, so
     /// that it is back as soon as it lives. Returns the same as [`Self::answered`].
-    pub fn broke_off(&mut self, at: Break, settings: &EjectSettings) -> bool {
-        let count = match at {
-            Break::Head => &mut self.failures,
-            Break::Body => &mut self.cuts,
-        };
-        *count = count.saturating_add(1);
+    pub fn broke_off(&mut self, at: Break, settings: &EjectSettings, now: Instant) -> bool {
+        match at {
+            Break::Head => self.failures = self.failures.saturating_add(1),
+            Break::Body => self.cuts.add(now),
+        }
         let is_ejected = self.state == State::Out(Cause::ServerErrors);
         self.has_failed_enough(settings) && !is_ejected && self.mode == Mode::Ready
     }
 
     fn has_failed_enough(&self, settings: &EjectSettings) -> bool {
-        self.failures.saturating_add(self.cuts) >= settings.consecutive_5xx
+        self.failures.saturating_add(self.cuts.count()) >= settings.consecutive_5xx
     }
 
     /// Ejects the server for its failed answers, each time for twice as long. What was before a time
@@ -382,7 +383,7 @@ impl Health {
 
     fn forgive(&mut self) {
         self.failures = 0;
-        self.cuts = 0;
+        self.cuts = Cuts::default();
     }
 
     fn recently_finished(&self, now: Instant) -> bool {

@@ -153,7 +153,8 @@ impl Upstream {
         silence::probe_now(self, server);
     }
 
-    /// Takes in that a server broke off what it had in hand, and has it asked at once how it is.
+    /// Takes in that a server broke off what it had in hand, and has it asked at once how it is; `at`: where, or
+    /// nothing if the answer has counted as a failure already.
     ///
     /// One that did so `by_reset`, rather than by an answer that makes no sense, is out until it
     /// has answered that, unless it is the only one left. One that does so again and again is
@@ -161,7 +162,7 @@ impl Upstream {
     pub fn broke_off(
         self: &Arc<Self>,
         server: &Arc<Server>,
-        at: Break,
+        at: Option<Break>,
         by_reset: bool,
         now: Instant,
     ) {
@@ -170,14 +171,15 @@ impl Upstream {
     }
 
     /// The same; the caller sees to the probe.
-    pub fn doubt(&self, server: &Arc<Server>, at: Break, by_reset: bool, now: Instant) {
+    pub fn doubt(&self, server: &Arc<Server>, at: Option<Break>, by_reset: bool, now: Instant) {
         let is_last = !self.has_another(std::slice::from_ref(server));
         let was_up = server.fitness() == Fitness::Up;
         if by_reset && !is_last {
             self.take_out(server, Cause::BrokeOff, now);
         }
         let eject = &self.settings.load().eject;
-        if was_up && server.with_health(|health| health.broke_off(at, eject)) {
+        let earns_it = |at| server.with_health(|health| health.broke_off(at, eject, now));
+        if was_up && at.is_some_and(earns_it) {
             self.eject(server, now);
         }
     }

@@ -304,7 +304,8 @@ const CUT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_breaks_off_every_body_is_ejected() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n";
-    for cut in [CUT, chunked] {
+    let error = "HTTP/1.1 500 Oh\r\nContent-Length: 9\r\n\r\nhalf";
+    for cut in [CUT, chunked, error] {
         let (bad, good) = (
             RawOrigin::start(Reply::Close(cut)).await,
             RawOrigin::start(Reply::Keep(FINE)).await,

@@ -95,19 +95,20 @@ async fn read(connection: &mut PgConnection, words: &[String]) -> Result<Option<
 }
 
 /// The index may be missing, and without it nothing is read. What a letter is and which one is its capital, the index
-/// takes from the system's locale; of other letters than ASCII's it knows as much as ILIKE only where that does the same.
+/// takes from the system's locale: it knows as much as ILIKE only where that does the same, and in the locale C of
+/// ASCII's letters alone.
 ///
 /// Materialized, or a limit would make the planner hope to find enough of the rows on the way through the table.
 pub(super) fn push(statement: &mut QueryBuilder<Postgres>, words: &[String]) {
     statement.push(
         "with indexed as materialized ( \
-             select exists (select from pg_index where indexrelid = to_regclass('music_words') and indisvalid) and (",
+             select exists (select from pg_index where indexrelid = to_regclass('music_words') and indisvalid) \
+                    and exists (select from pg_database as here where datname = current_database() \
+                                and coalesce(to_jsonb(here) ->> 'datlocprovider', 'c') = 'c' and (",
     );
     statement.push_bind(words.iter().all(|word| word.is_ascii()));
     statement.push(
-        " or exists (select from pg_database as here where datname = current_database() \
-                     and datctype not in ('C', 'POSIX') \
-                     and coalesce(to_jsonb(here) ->> 'datlocprovider', 'c') = 'c')) as yes \
+        " or datctype not in ('C', 'POSIX'))) as yes \
          ), short as materialized ( \
              select id from music where (select yes from indexed) and not ",
     );

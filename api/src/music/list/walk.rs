@@ -150,11 +150,11 @@ impl Walk {
         // A search is many windows, which are bounded together.
         let mut work = self.reads.database().work_apart();
         let found = work.run(move |connection| window.query(connection)).await?;
-        let is_at_end = found.next.is_none();
-        if !is_at_end && is_sparse(self.look, found.fitted) && self.among.is_unknown() {
+        let missing = self.wanted.map(|wanted| self.skip + wanted - found.fitted);
+        let goes_on = found.next.is_some() && missing.is_none_or(|missing| missing > 0);
+        if goes_on && is_sparse(self.look, found.fitted) && self.among.is_unknown() {
             self.among = among(&self.reads, &self.filter.words).await;
         }
-        let missing = self.wanted.map(|wanted| self.skip + wanted - found.fitted);
         self.look = next_look(self.look, found.fitted, missing);
         self.skip = (self.skip - found.fitted).max(0);
         Ok(found)

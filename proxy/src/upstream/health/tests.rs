@@ -175,11 +175,11 @@ fn one_that_answers_its_checks_and_breaks_every_request_is_ejected() {
     let mut health = up(now);
     for _ in 1..settings.consecutive_5xx {
         assert!(health.out(Cause::BrokeOff, now));
-        assert!(!health.broke_off(Break::Head, &settings));
+        assert!(!health.broke_off(Break::Head, &settings, now));
         assert!(health.probed(Probe::Passed, &checks, now));
     }
     assert!(health.out(Cause::BrokeOff, now));
-    assert!(health.broke_off(Break::Head, &settings));
+    assert!(health.broke_off(Break::Head, &settings, now));
     health.eject(&settings, now);
     assert!(!health.out(Cause::BrokeOff, now), "sent before");
     assert!(!health.probed(Probe::Passed, &checks, now));
@@ -193,8 +193,8 @@ fn one_whole_answer_makes_up_for_the_broken_ones() {
     let settings = EjectSettings::default();
     let mut health = up(now);
     for _ in 0..3 * settings.consecutive_5xx {
-        assert!(!health.broke_off(Break::Head, &settings));
-        assert!(!health.broke_off(Break::Body, &settings));
+        assert!(!health.broke_off(Break::Head, &settings, now));
+        assert!(!health.broke_off(Break::Body, &settings, now));
         health.answered(false, &settings, now);
         health.came_whole();
     }
@@ -208,7 +208,7 @@ fn good_heads_do_not_make_up_for_bodies_that_are_broken_off() {
     for number in 1..=settings.consecutive_5xx {
         assert!(!health.answered(false, &settings, now));
         assert!(health.out(Cause::BrokeOff, now));
-        let has_earned_it = health.broke_off(Break::Body, &settings);
+        let has_earned_it = health.broke_off(Break::Body, &settings, now);
         assert_eq!(has_earned_it, number == settings.consecutive_5xx);
         assert!(health.probed(Probe::Passed, &checks, now));
     }
@@ -260,11 +260,11 @@ proptest! {
                     ejected
                 }
                 Ending::Error => health.answered(true, &settings, now),
-                Ending::BrokenHead => health.broke_off(Break::Head, &settings),
+                Ending::BrokenHead => health.broke_off(Break::Head, &settings, now),
                 Ending::BrokenBody => {
                     let ejected = health.answered(false, &settings, now);
                     prop_assert!(!ejected, "by a good head");
-                    health.broke_off(Break::Body, &settings)
+                    health.broke_off(Break::Body, &settings, now)
                 }
             };
             let back = || endings[..=end].iter().rev();
