@@ -217,6 +217,7 @@ impl Driver for Native {
 
     fn stage(&self) -> Stage {
         Stage::Native(scenario::native::Native {
+            program: STACK.into(),
             dir: self.dir(),
             listen: self.listen,
             admin: self.admin,

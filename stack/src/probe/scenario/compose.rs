@@ -10,9 +10,10 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::native::free_address;
-use super::stage::{Deed, Stage, eventually};
+use super::stage::{Deed, Stage, eventually, output};
 use crate::Fault;
 use crate::ask::{Address, get};
+use crate::plan::ADMIN;
 
 /// The port of an API in its container.
 const API_PORT: u16 = 8000;
@@ -62,6 +63,15 @@ impl Compose {
     pub async fn end(&self) -> Result<(), Fault> {
         let down = ["down", "--volumes", "--timeout", "2"];
         self.compose(&down).await.map(drop)
+    }
+
+    /// A new token of the administrator.
+    pub async fn token(&self) -> Result<String, Fault> {
+        let ids = self.containers("api").await?;
+        let id = ids
+            .first()
+            .ok_or_else(|| Fault::new("there is no container of api"))?;
+        run("docker", &["exec", id, "api", "token", ADMIN]).await
     }
 
     /// Does something to every container of a service.
@@ -156,17 +166,6 @@ async fn run(program: &str, arguments: &[&str]) -> Result<String, Fault> {
     let mut command = Command::new(program);
     command.args(arguments);
     output(command).await
-}
-
-async fn output(mut command: Command) -> Result<String, Fault> {
-    let what = format!("{:?}", command.as_std());
-    let output = command.kill_on_drop(true).output().await;
-    let output = output.map_err(|error| Fault::new(format!("{what}: {error}")))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let errors = String::from_utf8_lossy(&output.stderr);
-    Err(Fault::new(format!("{what}: {}", errors.trim_end())))
 }
 
 /// Finds the folder of the compose files, around this program or the working folder.

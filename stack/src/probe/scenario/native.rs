@@ -12,12 +12,13 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-use super::stage::{Deed, Stage};
+use super::stage::{Deed, Stage, output};
 use crate::Fault;
 use crate::ask::{Address, get};
 use crate::cli::Scale;
 use crate::control::{Verb, converse};
 use crate::layout::Layout;
+use crate::plan::ADMIN;
 
 /// How long a stack of one's own may take until it is ready.
 const UNTIL_READY: Duration = Duration::from_secs(120);
@@ -25,6 +26,8 @@ const UNTIL_READY: Duration = Duration::from_secs(120);
 /// A stack that `stack up` runs in `dir`.
 #[derive(Debug, Clone)]
 pub struct Native {
+    /// The program `stack`.
+    pub program: PathBuf,
     /// Its folder.
     pub dir: PathBuf,
     /// Where its proxy listens.
@@ -47,6 +50,7 @@ impl Own {
     pub async fn start(stack: &Path) -> Result<Self, Fault> {
         let folder = open_folder()?;
         let native = Native {
+            program: stack.to_owned(),
             dir: folder.path().join("stack"),
             listen: free_address()?,
             admin: free_address()?,
@@ -117,6 +121,14 @@ impl Own {
 }
 
 impl Native {
+    /// A new token of the administrator.
+    pub async fn token(&self) -> Result<String, Fault> {
+        let mut command = Command::new(&self.program);
+        command.arg("--dir").arg(&self.dir);
+        command.args(["api", "token", ADMIN]);
+        output(command).await
+    }
+
     /// Does something to an API, the database or the proxy.
     pub async fn act(&self, deed: Deed, service: &str) -> Result<(), Fault> {
         let target = service.to_owned();

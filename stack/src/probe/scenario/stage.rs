@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 use super::compose::Compose;
@@ -61,15 +62,14 @@ impl Stage {
         }
     }
 
-    /// How to be let in to write.
+    /// How to be let in to write: by a token, as programs are. An instance that has just begun would verify a
+    /// password first, by 25 ms of work.
     pub async fn authorization(&self) -> Result<Option<Authorization>, Fault> {
-        match self {
-            Self::Native(native) => Authorization::of_stack(&native.dir).await,
-            Self::Compose(compose) => {
-                let file = compose.repository.join("secrets/admin_password");
-                Authorization::admin(&file).await.map(Some)
-            }
-        }
+        let token = match self {
+            Self::Native(native) => native.token().await?,
+            Self::Compose(compose) => compose.token().await?,
+        };
+        Authorization::token(&token).map(Some)
     }
 
     /// Does something to a service's instances, and returns when it is done.
@@ -169,4 +169,16 @@ pub(super) async fn eventually(
         sleep(LOOK).await;
     }
     Ok(())
+}
+
+/// Runs a command to its end, and returns what it has printed.
+pub(super) async fn output(mut command: Command) -> Result<String, Fault> {
+    let what = format!("{:?}", command.as_std());
+    let output = command.kill_on_drop(true).output().await;
+    let output = output.map_err(|error| Fault::new(format!("{what}: {error}")))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    Err(Fault::new(format!("{what}: {}", errors.trim_end())))
 }
