@@ -25,8 +25,9 @@ pub struct Recipes {
     pub for_people: bool,
 }
 
-/// As in the image of the proxy (`Dockerfile`): what it frees goes back to the system after 300 ms, not after a second.
-/// A long answer comes in pieces of many sizes, whose memory would add up to 40 MiB meanwhile.
+/// As in the image of the proxy (`Dockerfile`): what it frees goes back to the system after 300 ms.
+///
+/// Not after a second: a long answer comes in pieces of many sizes, whose memory would add up to 40 MiB meanwhile.
 pub fn proxy_memory() -> (&'static str, String) {
     ("MIMALLOC_PURGE_DELAY", "300".to_owned())
 }

@@ -160,7 +160,12 @@ mod tests {
                 .unwrap()
                 .write(b"b\n");
             assert!(written.is_ok());
-            assert_eq!(fs::read_to_string(&file).unwrap(), after);
+            let mut whole = String::new();
+            File::open(&file)
+                .unwrap()
+                .read_to_string(&mut whole)
+                .unwrap();
+            assert_eq!(whole, after);
         }
     }
 
