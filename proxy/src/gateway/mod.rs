@@ -237,7 +237,11 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        passing::rewrite_request(session, request, exchange)
+        passing::rewrite_request(session, request, exchange)?;
+        if exchange.websocket {
+            tunnel::keep_back(exchange);
+        }
+        Ok(())
     }
 
     async fn request_body_filter(
@@ -257,6 +261,9 @@ impl ProxyHttp for Gateway {
         }
         let replayable = !session.as_ref().retry_buffer_truncated();
         exchange.passed_on(replayable, end, Instant::now());
+        if exchange.websocket {
+            tunnel::let_go(exchange);
+        }
         Ok(())
     }
 

@@ -17,6 +17,7 @@ use super::exchange::Exchange;
 use super::{harden, passing};
 use crate::drain::{Drain, Phase};
 use crate::front::client::ClientStream;
+use crate::upstream::dialler::CutHandle;
 
 /// How long a tunnel may go on after connections between two requests have been closed.
 const PARTING: Duration = Duration::from_secs(2);
@@ -26,6 +27,31 @@ const PARTING: Duration = Duration::from_secs(2);
 pub struct Tunnel {
     /// Ends it when the proxy stops.
     _guard: AbortOnDropHandle<()>,
+}
+
+/// Keeps a handshake back that is about to be written.
+///
+/// Pingora passes on the end of the request, which has no body, when it has written its head. A server that answers
+/// before that is read on the other side would have it taken for the end of the tunnel: the tunnel would
+/// end as soon as it is open. So the server gets the handshake only when the end has been passed on.
+pub(super) fn keep_back(exchange: &Exchange) {
+    if let Some(connection) = connection(exchange) {
+        connection.keep_back();
+    }
+}
+
+/// Sends a handshake that was kept back, as soon as the task that now passes on its end has come to rest.
+pub(super) fn let_go(exchange: &Exchange) {
+    if let Some(connection) = connection(exchange).cloned() {
+        tokio::spawn(async move {
+            tokio::task::yield_now().await;
+            connection.let_go();
+        });
+    }
+}
+
+fn connection(exchange: &Exchange) -> Option<&Arc<CutHandle>> {
+    exchange.current.as_ref()?.open.connection()
 }
 
 /// Opens the tunnel behind an answer of 101, which was judged before, and rewrites its header.

@@ -47,6 +47,18 @@ impl CutHandle {
         let _ = socket2::SockRef::from(&self.socket).shutdown(Shutdown::Both);
     }
 
+    /// Keeps back what is written from now on until [`Self::let_go`], for 200 ms at most (`TCP_CORK`). A Unix
+    /// socket knows of no such thing, and keeps nothing back.
+    pub fn keep_back(&self) {
+        // An error means that the connection is gone already, or is none of TCP.
+        let _ = socket2::SockRef::from(&self.socket).set_tcp_cork(true);
+    }
+
+    /// Sends what was kept back.
+    pub fn let_go(&self) {
+        let _ = socket2::SockRef::from(&self.socket).set_tcp_cork(false);
+    }
+
     /// Whether something has arrived that was not read yet, be it the end.
     pub fn has_unread(&self) -> bool {
         let mut byte = [std::mem::MaybeUninit::uninit()];

@@ -68,6 +68,11 @@ impl Try {
         let _ = self.connection.set(connection);
     }
 
+    /// The connection, once there is one.
+    pub fn connection(&self) -> Option<&Arc<CutHandle>> {
+        self.connection.get()
+    }
+
     /// Notes that the request cannot be sent again.
     pub fn pin(&self) {
         self.pinned.store(true, Ordering::Release);

@@ -113,6 +113,22 @@ async fn a_client_that_closes_ends_the_tunnel_on_the_other_side_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_speaks_at_once_is_heard() {
+    let talker = Talker::start(SWITCHED).await;
+    let proxy = Proxy::built(&[talker.address], "", ROUTE, STEADY).await;
+    // Many at a time, so that a server often answers while the proxy is at work on something else.
+    let many = (0..8).map(|_| async {
+        for _ in 0..60 {
+            let mut stream = proxy.connect().await;
+            stream.write_all(HANDSHAKE.as_bytes()).await.unwrap();
+            assert!(head(&mut stream).await.starts_with("HTTP/1.1 101 "));
+            echo(&mut stream, b"hi").await;
+        }
+    });
+    futures_util::future::join_all(many).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_passes_than_any_buffer_and_any_limit_of_a_body_hold() {
     let talker = Talker::start(SWITCHED).await;
     let proxy = Proxy::built(&[talker.address], "", ROUTE, STEADY).await;
