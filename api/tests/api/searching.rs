@@ -57,6 +57,10 @@ async fn a_search_finds_the_same_with_and_without_the_index(
                     }
                     let path = format!("/api/music/?search={search}&ordering={order}&{page}");
                     let rows = pages(&api, &path).await;
+                    if page.starts_with("limit") {
+                        let count = &api.get(&path).await.json()["count"];
+                        assert_eq!(*count, expected, "{path}");
+                    }
                     let left_out = if page.contains("offset") { 2 } else { 0 };
                     let expected = usize::saturating_sub(expected, left_out);
                     assert_eq!(rows.len(), expected, "{path}");
@@ -98,5 +102,44 @@ async fn where_the_extension_is_refused_it_starts_and_finds(
         let answer = program.try_send(request(Method::GET, path, &[], "")).await;
         let answer = answer.unwrap();
         assert!(answer.text().contains(expected), "{path}: {answer:?}");
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_a_page_counts_is_what_was_written_by_anybody(
+    pool: PgPoolOptions,
+    database: PgConnectOptions,
+) {
+    let pool = pool.connect_with(database.clone()).await.unwrap();
+    sqlx::query(ROWS).execute(&pool).await.unwrap();
+    let (one, other) = (Api::start(&database).await, Api::start(&database).await);
+    let long = "insert into music (song, singer) values (repeat('x', 900) || ' Wiese', 'x')";
+    let mut expected = [10, 6, 6000, 2000];
+    for (step, (statement, change)) in [
+        ("select", [0, 0, 0, 0]),
+        ("insert into music (song, singer) values ('wiese', 'singer 2')", [1, 1, 1, 1]),
+        (long, [1, 0, 0, 0]),
+        ("update music set singer = 'Singer 2' where song = 'wiese'", [0, -1, 0, -1]),
+        ("delete from music where id in (7, 8)", [-2, -1, -2, -1]),
+        ("begin; delete from music; rollback", [0, 0, 0, 0]),
+        ("insert into music (song, singer) select 'wiese', 'singer ' || i from generate_series(1, 60000) i", [60_000, 1, 60_000, 1]),
+        ("truncate music", [-60_010, -6, -65_999, -2000]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        sqlx::raw_sql(statement).execute(&pool).await.unwrap();
+        for (expected, change) in expected.iter_mut().zip(change) {
+            *expected += change;
+        }
+        // The second time nothing was written in between.
+        for api in [&one, &other, &one, &other] {
+            let mut counts = Vec::new();
+            for query in ["search=wiese", "search=wiese&singer=singer+2", "search=singer", "singer=singer+2"] {
+                let page = api.get(&format!("/api/music/?{query}&limit=1")).await.json();
+                counts.push(page["count"].as_i64().unwrap());
+            }
+            assert_eq!(counts, expected, "{step}: {statement}");
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! A list as a client reads it: an array, or the envelope of a page.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -13,12 +12,12 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::asked::{Asked, Paging};
-use super::candidates::{Among, among};
+use super::candidates::Among;
+use super::count::count;
 use super::cursor::Cursor;
 use super::links::Links;
 use super::position::Position;
 use super::reads::ListReads;
-use super::store;
 use super::walk::{FIRST_LOOK, Stage, Walk};
 use crate::database::Fault;
 use crate::endpoint::{json_of, reply};
@@ -63,7 +62,8 @@ async fn numbered(
     offset: i64,
     links: &Links,
 ) -> Result<Response, Error> {
-    let count = count(&mut walk).await?;
+    let (count, among) = count(&walk.reads, &walk.filter).await?;
+    walk.among = among;
     let page = |offset: i64| {
         let offset = (offset > 0).then(|| offset.to_string());
         links.with(&[("limit", Some(limit.to_string())), ("offset", offset)])
@@ -104,34 +104,6 @@ pub(crate) struct Numbered {
     /// The rows of this page.
     #[schema(value_type = Vec<Music>)]
     results: [Music; 0],
-}
-
-/// Counts exactly. A search is counted among its candidates or, where they are not known, in short statements, one
-/// stretch of the table after the other.
-async fn count(walk: &mut Walk) -> Result<i64, Error> {
-    if !walk.is_search() {
-        return Ok(walk.reads.count(walk.filter.singer.as_deref()).await?);
-    }
-    walk.among = among(&walk.reads, &walk.filter.words).await;
-    let end = Instant::now() + SEARCH_LIMIT;
-    let (mut count, mut after) = (0, Some(i64::MIN));
-    let (filter, ids) = (Arc::new(walk.filter.clone()), walk.among.ids());
-    while let Some(id) = after {
-        if Instant::now() >= end {
-            return Err(Error::SearchTooLong);
-        }
-        let (filter, ids) = (Arc::clone(&filter), ids.clone());
-        let mut work = walk.reads.database().work_apart();
-        let stretch = work.run(move |connection| {
-            Box::pin(
-                async move { store::count_stretch(connection, &filter, ids.as_deref(), id).await },
-            )
-        });
-        let (fitted, next) = stretch.await?;
-        count += fitted;
-        after = next;
-    }
-    Ok(count)
 }
 
 /// The envelope of a page by cursor. It is held in memory, so much text ends it early, and so does a search that

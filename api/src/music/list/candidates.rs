@@ -6,13 +6,15 @@
 
 use std::sync::Arc;
 
-use sqlx::{PgConnection, Postgres, QueryBuilder, Result};
+use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, Result};
 
 use super::reads::ListReads;
-use super::search;
+use super::{search, store};
 
 /// No more candidates than this: what more rows have is found sooner by going through the table.
 const MOST_SHORT: i64 = 1000;
+/// No more rows than this are counted by the index, so that the statement is not long: it looks at each of them.
+const MOST_COUNTED: i64 = 50_000;
 /// So many rows with long texts are candidates for any word; with more of them all rows are.
 const MOST_LONG: i64 = 100;
 /// Together they have no more bytes than this, so that a statement that looks at all of them is not long.
@@ -53,24 +55,44 @@ impl Among {
 
 /// Asks the index for the rows that may have all of the words. A search can do without an answer.
 pub(super) async fn among(reads: &ListReads, words: &[String]) -> Among {
-    let known: Vec<String> = words
-        .iter()
-        .filter(|word| is_known(word))
-        .cloned()
-        .collect();
-    if known.is_empty() {
-        return Among::All;
+    let told = ask(reads, words, MOST_SHORT).await;
+    told.map_or(Among::All, |told| told.candidates())
+}
+
+/// What was counted by the index.
+pub(super) struct Count {
+    /// So many rows with short texts have all of the words.
+    pub(super) short: i64,
+    /// Where there are others, maybe.
+    pub(super) long: Among,
+    /// Where all of these rows are.
+    pub(super) among: Among,
+}
+
+/// Counts by the index. `None`: it cannot say it, or they are too many.
+pub(super) async fn count(reads: &ListReads, words: &[String]) -> Option<Count> {
+    let told = ask(reads, words, MOST_COUNTED).await?;
+    Some(Count {
+        short: told.count()?,
+        long: Among::Only(told.long()?),
+        among: told.candidates(),
+    })
+}
+
+async fn ask(reads: &ListReads, words: &[String], most: i64) -> Option<Told> {
+    if !words.iter().any(|word| is_known(word)) {
+        return None;
     }
+    let words = words.to_vec();
     let mut work = reads.database().work_apart();
-    let found = work.run(move |connection| Box::pin(async move { read(connection, &known).await }));
-    match found.await {
-        Ok(Some(ids)) => Among::Only(ids.into()),
-        Ok(None) => Among::All,
-        Err(fault) => {
-            tracing::warn!(cause = %fault, "the index on words could not be asked");
-            Among::All
-        }
-    }
+    let told =
+        work.run(move |connection| Box::pin(async move { read(connection, &words, most).await }));
+    told.await
+        .inspect_err(
+            |fault| tracing::warn!(cause = %fault, "the index on words could not be asked"),
+        )
+        .ok()
+        .filter(|told| told.is_known)
 }
 
 /// Tells whether the index can say something of a word: it has three letters or digits in a row.
@@ -83,15 +105,48 @@ fn is_known(word: &str) -> bool {
     })
 }
 
-/// Returns the ids of the rows that may have all of the words; `None`: the index cannot say it, or they are too many.
-async fn read(connection: &mut PgConnection, words: &[String]) -> Result<Option<Vec<i64>>> {
+/// What the index says.
+#[derive(FromRow)]
+struct Told {
+    /// It can say something; if not, nothing was found.
+    is_known: bool,
+    /// Rows with short texts that have all of the words, but no more than one over [`MOST_SHORT`].
+    short: Vec<i64>,
+    /// How many they are, but no more than one over what was to be counted.
+    count: i64,
+    /// Rows with long texts, but no more than one over [`MOST_LONG`].
+    long: Vec<i64>,
+    /// How long these are together.
+    bytes: i64,
+}
+
+impl Told {
+    /// Returns the rows that may have all of the words, or all if they are too many.
+    fn candidates(&self) -> Among {
+        let is_few = self.short.len() as i64 <= MOST_SHORT;
+        match self.long().filter(|_| is_few) {
+            Some(long) => Among::Only([&self.short, &*long].concat().into()),
+            None => Among::All,
+        }
+    }
+
+    /// Returns how many rows with short texts have all of the words; `None`: too many to be counted so.
+    fn count(&self) -> Option<i64> {
+        (self.count <= MOST_COUNTED).then_some(self.count)
+    }
+
+    /// Returns the rows with long texts; `None`: they are too many or too long.
+    fn long(&self) -> Option<Arc<[i64]>> {
+        let is_few = self.long.len() as i64 <= MOST_LONG && self.bytes <= LONG_BYTES;
+        is_few.then(|| self.long.as_slice().into())
+    }
+}
+
+/// Asks for no more than `most` rows with short texts.
+async fn read(connection: &mut PgConnection, words: &[String], most: i64) -> Result<Told> {
     let mut statement = QueryBuilder::new("");
-    push(&mut statement, words);
-    let (is_known, short, long, bytes): (bool, Vec<i64>, Vec<i64>, i64) =
-        statement.build_query_as().fetch_one(connection).await?;
-    let is_short = short.len() as i64 <= MOST_SHORT;
-    let is_known = is_known && is_short && long.len() as i64 <= MOST_LONG && bytes <= LONG_BYTES;
-    Ok(is_known.then(|| [short, long].concat()))
+    push(&mut statement, words, most);
+    statement.build_query_as().fetch_one(connection).await
 }
 
 /// The index may be missing, and without it nothing is read. What a letter is and which one is its capital, the index
@@ -99,24 +154,31 @@ async fn read(connection: &mut PgConnection, words: &[String]) -> Result<Option<
 /// ASCII's letters alone.
 ///
 /// Materialized, or a limit would make the planner hope to find enough of the rows on the way through the table.
-pub(super) fn push(statement: &mut QueryBuilder<Postgres>, words: &[String]) {
+pub(super) fn push(statement: &mut QueryBuilder<Postgres>, words: &[String], most: i64) {
     statement.push(
         "with indexed as materialized ( \
              select exists (select from pg_index where indexrelid = to_regclass('music_words') and indisvalid) \
                     and exists (select from pg_database as here where datname = current_database() \
                                 and coalesce(to_jsonb(here) ->> 'datlocprovider', 'c') = 'c' and (",
     );
-    statement.push_bind(words.iter().all(|word| word.is_ascii()));
+    let (known, unknown): (Vec<String>, Vec<String>) =
+        words.iter().cloned().partition(|word| is_known(word));
+    statement.push_bind(known.iter().all(|word| word.is_ascii()));
     statement.push(
         " or datctype not in ('C', 'POSIX'))) as yes \
          ), short as materialized ( \
              select id from music where (select yes from indexed) and not ",
     );
     statement.push(IS_LONG);
-    for word in words {
+    for word in &known {
         statement.push(" and ").push(INDEXED).push(" ilike ");
         statement.push_bind(search::pattern(word));
     }
+    // With a blank in it, a word may begin in the song and end in the singer.
+    let (mut looked_at, blank) = (unknown, known.into_iter().filter(|word| word.contains(' ')));
+    looked_at.extend(blank);
+    statement.push(" and ");
+    store::push_fits(statement, &looked_at);
     statement.push(
         "), long as materialized ( \
              select id, octet_length(song) + octet_length(singer) as bytes from music \
@@ -125,10 +187,13 @@ pub(super) fn push(statement: &mut QueryBuilder<Postgres>, words: &[String]) {
     statement.push(IS_LONG).push(" and ").push(INDEXED);
     statement.push(" ilike 'a long text'), few as (select * from long limit ");
     statement.push_bind(MOST_LONG + 1);
-    statement.push(") select yes, array(select id from short limit ");
-    statement.push_bind(MOST_SHORT + 1);
+    statement.push(") select yes as is_known, array(select id from short limit ");
+    statement.push_bind(most.min(MOST_SHORT) + 1);
+    statement.push(") as short, (select count(*) from (select from short limit ");
+    statement.push_bind(most + 1);
     statement.push(
-        "), array(select id from few), (select coalesce(sum(bytes), 0)::bigint from few) from indexed",
+        ") as counted) as count, array(select id from few) as long, \
+           (select coalesce(sum(bytes), 0)::bigint from few) as bytes from indexed",
     );
 }
 
@@ -166,13 +231,12 @@ mod tests {
     async fn found(
         connection: &mut PgConnection,
         words: &[String],
-        among: Option<Vec<i64>>,
+        among: Option<Arc<[i64]>>,
     ) -> Vec<i64> {
         let filter = Filter {
             singer: None,
             words: words.to_vec(),
         };
-        let among = among.map(Arc::from);
         let (counted, _) = store::count_stretch(connection, &filter, among.as_deref(), i64::MIN)
             .await
             .unwrap();
@@ -223,20 +287,25 @@ mod tests {
                 .await
                 .unwrap(),
             };
-            let words: Vec<String> = [word].into_iter().filter(|word| is_known(word)).collect();
-            if words.is_empty() {
+            if !is_known(&word) {
                 continue;
             }
-            let candidates = read(&mut connection, &words).await.unwrap();
-            let Some(candidates) = candidates else {
+            // With a second word now and then, which may be one that the index does not know.
+            let second = (search % 5 == 0).then(|| texts(&mut runner, "{1,2}"));
+            let words: Vec<String> = [word].into_iter().chain(second).collect();
+            let told = read(&mut connection, &words, MOST_COUNTED).await.unwrap();
+            let (among, long) = (told.candidates(), told.long());
+            let (Some(ids), Some(long)) = (among.ids(), long) else {
                 panic!("{words:?}");
             };
             let expected = found(&mut connection, &words, None).await;
             assert_eq!(
-                found(&mut connection, &words, Some(candidates)).await,
+                found(&mut connection, &words, Some(ids)).await,
                 expected,
                 "{words:?}"
             );
+            let long = found(&mut connection, &words, Some(long)).await.len();
+            assert_eq!(told.count + long as i64, expected.len() as i64, "{words:?}");
             known += 1;
             hits += usize::from(!expected.is_empty());
         }
@@ -252,7 +321,9 @@ mod tests {
                 .execute(&mut *connection)
                 .await
                 .unwrap();
-            let ids = read(&mut connection, &[word.to_owned()]).await.unwrap();
+            let words = [word.to_owned()];
+            let told = read(&mut connection, &words, MOST_SHORT).await.unwrap();
+            let ids = told.is_known.then(|| told.candidates().ids()).flatten();
             ids.map(|ids| ids.len())
         };
         let rows = "insert into music (song, singer)

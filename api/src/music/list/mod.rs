@@ -1,13 +1,15 @@
 //! `GET /api/music/`: the whole list, or the part of it that the query asks for.
 //!
 //! query → `asked` (what is wanted: filter, ordering, paging) → `walk` (window by window through the table, by
-//! `store`, or through the `candidates` of a search) → `answer` (an array, or the envelope of a page with its `links`); `leaf` is a page of the admin.
+//! `store`, or through the `candidates` of a search) → `answer` (an array, or the envelope of a page with its `links` and
+//! the `count` of what is on all pages); `leaf` is a page of the admin.
 //!
 //! Whatever is asked, no statement is long, no connection is held while a client reads, and memory stays flat.
 
 mod answer;
 mod asked;
 mod candidates;
+mod count;
 mod counted;
 mod cursor;
 pub(super) mod leaf;

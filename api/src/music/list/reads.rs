@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::counted::Counter;
+use super::count::CountListed;
+use super::counted::Counted;
 use super::plain::{Plain, Rows};
-use super::store::{CountSinger, Found, Window};
+use super::store::{Found, Window};
 use crate::database::{Database, Fault, Shared};
 
 /// What is being read of lists by this instance. Clones share it.
@@ -13,8 +14,8 @@ pub(crate) struct ListReads {
     database: Database,
     pages: Shared<Plain>,
     windows: Shared<Window>,
-    all: Counter,
-    singers: Shared<CountSinger>,
+    counts: Shared<CountListed>,
+    counted: Counted,
 }
 
 impl ListReads {
@@ -23,8 +24,8 @@ impl ListReads {
             database: database.clone(),
             pages: Shared::new(database.clone()),
             windows: Shared::new(database.clone()),
-            all: Counter::new(database.clone()),
-            singers: Shared::new(database.clone()),
+            counts: Shared::new(database.clone()),
+            counted: Counted::new(database.clone()),
         }
     }
 
@@ -41,11 +42,12 @@ impl ListReads {
         self.windows.read(window).await
     }
 
-    /// Returns how many rows a list without a search has.
-    pub(super) async fn count(&self, singer: Option<&str>) -> Result<i64, Fault> {
-        match singer {
-            Some(singer) => self.singers.read(CountSinger(singer.to_owned())).await,
-            None => self.all.count().await,
-        }
+    pub(super) async fn count(&self, count: CountListed) -> Result<i64, Fault> {
+        self.counts.read(count).await
+    }
+
+    /// Returns what was counted before.
+    pub(super) fn counted(&self) -> &Counted {
+        &self.counted
     }
 }

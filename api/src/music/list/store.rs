@@ -74,18 +74,6 @@ impl Read for Window {
     }
 }
 
-/// How many rows there are of a singer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct CountSinger(pub(super) String);
-
-impl Read for CountSinger {
-    type Answer = i64;
-
-    fn query(self, connection: &mut PgConnection) -> BoxFuture<'_, Result<i64>> {
-        Box::pin(count_singer(connection, self.0))
-    }
-}
-
 #[derive(FromRow)]
 struct Row {
     id: i64,
@@ -130,6 +118,13 @@ pub(super) async fn read(connection: &mut PgConnection, window: &Window) -> Resu
         }
     }
     Ok(found)
+}
+
+/// Counts all rows.
+pub(super) async fn count_all(connection: &mut PgConnection) -> Result<i64> {
+    sqlx::query_scalar!(r#"select count(*) as "count!" from music"#)
+        .fetch_one(connection)
+        .await
 }
 
 /// Counts the rows of one singer.
@@ -286,7 +281,7 @@ fn push_order(
 }
 
 /// Every word is part of the song or of the singer.
-fn push_fits(statement: &mut QueryBuilder<Postgres>, words: &[String]) {
+pub(super) fn push_fits(statement: &mut QueryBuilder<Postgres>, words: &[String]) {
     statement.push("(true");
     for word in words {
         let pattern = search::pattern(word);
