@@ -207,7 +207,12 @@ impl ProxyHttp for Gateway {
         };
         let now = Instant::now();
         let server = &picked.server;
-        let mut peer = server.peer(fresh || !exchange.repeatable && server.is_rested(now));
+        let fresh = fresh || !exchange.repeatable && server.is_rested(now);
+        let mut peer = if exchange.websocket {
+            server.tunnel_peer(fresh)
+        } else {
+            server.peer(fresh)
+        };
         if let Some(limit) = picked.slot.connect_limit() {
             peer.options.total_connection_timeout = Some(limit);
         }

@@ -23,6 +23,7 @@ use pingora_http::ResponseHeader;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::sleep;
 
+use super::relay::{self, Gate};
 use crate::figures::Counted;
 use crate::keepalive;
 
@@ -36,6 +37,8 @@ const QUEUE_FULL: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub struct CutHandle {
     socket: OwnedFd,
+    /// Where bytes to a Unix socket are kept back.
+    gate: Option<Gate>,
     /// It lives as long as the connection.
     _counted: Counted,
 }
@@ -47,16 +50,22 @@ impl CutHandle {
         let _ = socket2::SockRef::from(&self.socket).shutdown(Shutdown::Both);
     }
 
-    /// Keeps back what is written from now on until [`Self::let_go`], for 200 ms at most (`TCP_CORK`). A Unix
-    /// socket knows of no such thing, and keeps nothing back.
+    /// Keeps back what is written from now on until [`Self::let_go`], for 200 ms at most (`TCP_CORK`). On a Unix
+    /// socket it takes a dialler [for tunnels](Dialler::for_tunnels).
     pub fn keep_back(&self) {
-        // An error means that the connection is gone already, or is none of TCP.
-        let _ = socket2::SockRef::from(&self.socket).set_tcp_cork(true);
+        match &self.gate {
+            Some(gate) => gate.shut(),
+            // An error means that the connection is gone already, or is none of TCP.
+            None => drop(socket2::SockRef::from(&self.socket).set_tcp_cork(true)),
+        }
     }
 
     /// Sends what was kept back.
     pub fn let_go(&self) {
-        let _ = socket2::SockRef::from(&self.socket).set_tcp_cork(false);
+        match &self.gate {
+            Some(gate) => gate.open(),
+            None => drop(socket2::SockRef::from(&self.socket).set_tcp_cork(false)),
+        }
     }
 
     /// Whether something has arrived that was not read yet, be it the end.
@@ -77,29 +86,49 @@ impl CutHandle {
 pub struct Dialler {
     limit: Duration,
     open: Arc<AtomicUsize>,
+    for_tunnels: bool,
 }
 
 impl Dialler {
     /// A dialler that gives up after `limit`, and counts the connections that are `open`.
     pub fn new(limit: Duration, open: Arc<AtomicUsize>) -> Self {
-        Self { limit, open }
+        Self {
+            limit,
+            open,
+            for_tunnels: false,
+        }
     }
 
-    async fn open(&self, address: &SocketAddr) -> io::Result<(Stream, OwnedFd)> {
+    /// The same, for connections on which something may have to be kept back.
+    #[must_use]
+    pub fn for_tunnels(&self) -> Self {
+        Self {
+            limit: self.limit,
+            open: Arc::clone(&self.open),
+            for_tunnels: true,
+        }
+    }
+
+    async fn open(&self, address: &SocketAddr) -> io::Result<(Stream, OwnedFd, Option<Gate>)> {
         match address {
             SocketAddr::Inet(address) => {
                 let tcp = self.within(TcpStream::connect(address)).await?;
                 keepalive::watch(&tcp);
                 let duplicate = tcp.as_fd().try_clone_to_owned()?;
-                Ok((tcp.into(), duplicate))
+                Ok((tcp.into(), duplicate, None))
             }
             SocketAddr::Unix(address) => {
                 let path = address
                     .as_pathname()
                     .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-                let unix = self.within(connect_unix(path)).await?;
+                let mut unix = self.within(connect_unix(path)).await?;
+                let mut gate = None;
+                if self.for_tunnels {
+                    let (near, before) = relay::before(unix)?;
+                    (unix, gate) = (near, Some(before));
+                }
                 let duplicate = unix.as_fd().try_clone_to_owned()?;
-                Ok((unix.into(), duplicate))
+                Ok((unix.into(), duplicate, gate))
             }
         }
     }
@@ -142,12 +171,13 @@ pub(super) fn is_our_trouble(error: &io::Error) -> bool {
 #[async_trait]
 impl Connect for Dialler {
     async fn connect(&self, address: &SocketAddr) -> Result<Stream> {
-        let (mut stream, duplicate) = self
+        let (mut stream, duplicate, gate) = self
             .open(address)
             .await
             .map_err(|error| Error::because(kind(&error), "connecting", error))?;
         let handle = CutHandle {
             socket: duplicate,
+            gate,
             _counted: Counted::one(&self.open),
         };
         let handle: Box<dyn std::any::Any + Send + Sync> = Box::new(Arc::new(handle));

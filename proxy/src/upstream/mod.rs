@@ -11,6 +11,7 @@ mod members;
 mod pick;
 pub mod probe;
 mod queue;
+mod relay;
 pub mod server;
 mod settings;
 pub mod silence;

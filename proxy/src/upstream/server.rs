@@ -57,6 +57,7 @@ pub struct Server {
     endpoint_text: Arc<str>,
     weight: AtomicU32,
     peer: ArcSwap<HttpPeer>,
+    dialler: ArcSwap<Dialler>,
     health: Mutex<Health>,
     pub(super) standing: Standing,
     heard: Stamp,
@@ -93,7 +94,7 @@ impl Server {
         };
         peer.group_key = NEXT_POOL.fetch_add(1, Ordering::Relaxed);
         let figures = ServerFigures::default();
-        limit(&mut peer, timeouts, &figures);
+        let dialler = limit(&mut peer, timeouts, &figures);
         let address = settings.address.to_string();
         let endpoint_text: Arc<str> = endpoint.to_string().into();
         let identity = hashing::identity(&address, &endpoint_text);
@@ -104,6 +105,7 @@ impl Server {
             endpoint,
             weight: AtomicU32::new(settings.weight),
             peer: ArcSwap::from_pointee(peer),
+            dialler: ArcSwap::new(dialler),
             health: Mutex::new(Health::new(settings.down, now)),
             heard: Stamp::unset(now),
             said_away: Stamp::unset(now),
@@ -164,7 +166,7 @@ impl Server {
     /// Takes limits over, for connections that are made from now on.
     pub(super) fn set_limits(&self, timeouts: &Timeouts, tls: Option<&Tls>) {
         let mut peer = HttpPeer::clone(&self.peer.load());
-        limit(&mut peer, timeouts, &self.figures);
+        let dialler = limit(&mut peer, timeouts, &self.figures);
         // Connections that were made by other rules are used no more.
         peer.group_key = NEXT_POOL.fetch_add(1, Ordering::Relaxed);
         match tls {
@@ -175,6 +177,7 @@ impl Server {
             None => peer.scheme = Scheme::HTTP,
         }
         self.peer.store(Arc::new(peer));
+        self.dialler.store(dialler);
         self.due.notify_one();
     }
 
@@ -185,6 +188,16 @@ impl Server {
             peer.group_key = NEXT_POOL.fetch_add(1, Ordering::Relaxed);
             // Nobody will ever ask for it under this key.
             peer.options.idle_timeout = Some(Duration::ZERO);
+        }
+        peer
+    }
+
+    /// How Pingora reaches it for a tunnel. A Unix socket needs a connection of its own for that.
+    pub fn tunnel_peer(&self, fresh: bool) -> Box<HttpPeer> {
+        let is_unix = matches!(self.endpoint, Endpoint::Unix(_));
+        let mut peer = self.peer(fresh || is_unix);
+        if is_unix {
+            peer.options.custom_l4 = Some(Arc::new(self.dialler.load().for_tunnels()));
         }
         peer
     }
@@ -335,11 +348,16 @@ impl Server {
     }
 }
 
-fn limit(peer: &mut HttpPeer, timeouts: &Timeouts, figures: &ServerFigures) {
-    let dialler = Dialler::new(timeouts.connect, Arc::clone(&figures.connections));
-    peer.options.custom_l4 = Some(Arc::new(dialler));
+/// Limits connections that are made from now on. Returns who makes them.
+fn limit(peer: &mut HttpPeer, timeouts: &Timeouts, figures: &ServerFigures) -> Arc<Dialler> {
+    let dialler = Arc::new(Dialler::new(
+        timeouts.connect,
+        Arc::clone(&figures.connections),
+    ));
+    peer.options.custom_l4 = Some(Arc::clone(&dialler) as _);
     peer.options.idle_timeout = Some(timeouts.keep_alive);
     peer.options.write_timeout = Some(timeouts.first_byte);
+    dialler
 }
 
 /// The turn to probe a server; given back when dropped.

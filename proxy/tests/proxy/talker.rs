@@ -2,10 +2,11 @@
 //! then sends back what it gets.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
 
 use crate::raw::FINE;
 
@@ -47,6 +48,17 @@ impl Talker {
         Self { address, seen }
     }
 
+    /// Starts it on a Unix socket; it has no address.
+    pub(crate) fn on_unix(path: &Path, answer: &'static str) {
+        let listener = UnixListener::bind(path).unwrap();
+        let seen = Arc::<Mutex<Seen>>::default();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, answer, Arc::clone(&seen)));
+            }
+        });
+    }
+
     /// The heads of the requests that it got.
     pub(crate) fn heads(&self) -> Vec<String> {
         self.seen.lock().unwrap().heads.clone()
@@ -63,7 +75,11 @@ impl Talker {
     }
 }
 
-async fn serve(mut stream: TcpStream, answer: &'static str, seen: Arc<Mutex<Seen>>) {
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    answer: &'static str,
+    seen: Arc<Mutex<Seen>>,
+) {
     let mut bytes = Vec::new();
     loop {
         let end = loop {
@@ -91,7 +107,11 @@ async fn serve(mut stream: TcpStream, answer: &'static str, seen: Arc<Mutex<Seen
     }
 }
 
-async fn talk(mut stream: TcpStream, early: Vec<u8>, seen: &Mutex<Seen>) {
+async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    early: Vec<u8>,
+    seen: &Mutex<Seen>,
+) {
     let mut bytes = early;
     loop {
         if !bytes.is_empty() {

@@ -1,5 +1,6 @@
 //! `WebSocket`s: handshakes that pass and that do not, and what the tunnel behind one does.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -116,7 +117,20 @@ async fn a_client_that_closes_ends_the_tunnel_on_the_other_side_too() {
 async fn who_speaks_at_once_is_heard() {
     let talker = Talker::start(SWITCHED).await;
     let proxy = Proxy::built(&[talker.address], "", ROUTE, STEADY).await;
-    // Many at a time, so that a server often answers while the proxy is at work on something else.
+    speak_at_once(&proxy).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_speaks_at_once_is_heard_on_a_unix_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("talker.sock");
+    Talker::on_unix(&path, SWITCHED);
+    let proxy = on_unix(&path).await;
+    speak_at_once(&proxy).await;
+}
+
+/// Opens many tunnels at a time, so that a server often answers while the proxy is at work on something else.
+async fn speak_at_once(proxy: &Proxy) {
     let many = (0..8).map(|_| async {
         for _ in 0..60 {
             let mut stream = proxy.connect().await;
@@ -128,10 +142,41 @@ async fn who_speaks_at_once_is_heard() {
     futures_util::future::join_all(many).await;
 }
 
+/// A proxy in front of a server on a Unix socket.
+async fn on_unix(path: &Path) -> Proxy {
+    let proxy = Proxy::start(&format!(
+        r#"
+        listen = ["127.0.0.1:0"]
+        admin = "127.0.0.1:0"
+        [log]
+        access = "off"
+        [[routes]]
+        path = "/api"
+        upstream = "music"
+        {ROUTE}
+        [upstreams.music]
+        servers = [{{ address = "unix:{}" }}]
+        {STEADY}
+        "#,
+        path.display()
+    ))
+    .await;
+    proxy.until_up(1).await;
+    proxy
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn more_passes_than_any_buffer_and_any_limit_of_a_body_hold() {
     let talker = Talker::start(SWITCHED).await;
     let proxy = Proxy::built(&[talker.address], "", ROUTE, STEADY).await;
+    much_passes(&proxy).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("talker.sock");
+    Talker::on_unix(&path, SWITCHED);
+    much_passes(&on_unix(&path).await).await;
+}
+
+async fn much_passes(proxy: &Proxy) {
     let mut stream = proxy.connect().await;
     stream.write_all(HANDSHAKE.as_bytes()).await.unwrap();
     head(&mut stream).await;

@@ -1,0 +1,156 @@
+//! A connection to a server on a Unix socket whose bytes can be kept back, as `TCP_CORK` does it for TCP.
+//!
+//! Pingora gets one end of a pair of sockets, and what it writes there goes on to the server, except while it is
+//! kept back. It is for tunnels alone ([`crate::gateway`] says why): other requests are not copied once more.
+
+use std::io;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::watch;
+
+/// Bytes are kept back no longer than this, as over TCP.
+const LONGEST: Duration = Duration::from_millis(200);
+/// So much is passed on at once.
+const PIECE: usize = 16 * 1024;
+
+/// What keeps the bytes of a relayed connection back.
+#[derive(Debug)]
+pub(super) struct Gate(watch::Sender<bool>);
+
+impl Gate {
+    /// Keeps back what is written from now on.
+    pub(super) fn shut(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Passes on what was kept back.
+    pub(super) fn open(&self) {
+        self.0.send_replace(false);
+    }
+}
+
+/// Returns the end through which a server is reached, and the gate before the server, which is open.
+pub(super) fn before(server: UnixStream) -> io::Result<(UnixStream, Gate)> {
+    let (near, far) = UnixStream::pair()?;
+    let (gate, is_shut) = watch::channel(false);
+    tokio::spawn(pass(far, server, is_shut));
+    Ok((near, Gate(gate)))
+}
+
+/// Passes bytes both ways until the near end is closed. When the server has closed, the near end gets all that it
+/// said before, and the end.
+async fn pass(far: UnixStream, server: UnixStream, is_shut: watch::Receiver<bool>) {
+    let (from_near, mut to_near) = far.into_split();
+    let (mut from_server, to_server) = server.into_split();
+    let back = async {
+        // However it ends, this is the end.
+        let _ = copy(&mut from_server, &mut to_near).await;
+        let _ = to_near.shutdown().await;
+    };
+    let (there, back) = (forth(from_near, to_server, is_shut), std::pin::pin!(back));
+    match select(std::pin::pin!(there), back).await {
+        Either::Left((Ok(()), _)) => {}
+        Either::Left((Err(_), back)) => back.await,
+        Either::Right(((), there)) => drop(there.await),
+    }
+}
+
+/// Passes on what is written at the near end, until it is closed. Fails when the server takes no more.
+async fn forth(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut is_shut: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let mut bytes = Vec::with_capacity(PIECE);
+    while from.read_buf(&mut bytes).await.is_ok_and(|read| read > 0) {
+        // The gate is gone when the near end is about to be closed: that is no reason to wait either.
+        let _ = tokio::time::timeout(LONGEST, is_shut.wait_for(|is_shut| !is_shut)).await;
+        to.write_all(&bytes).await?;
+        bytes.clear();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::timeout;
+
+    const BOUND: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn nothing_passes_a_shut_gate_and_all_an_open_one() {
+        let (server, mut there) = UnixStream::pair().unwrap();
+        let (mut near, gate) = before(server).unwrap();
+        gate.shut();
+        near.write_all(b"one").await.unwrap();
+        let mut bytes = [0; 6];
+        let early = timeout(LONGEST / 10, there.read(&mut bytes)).await;
+        assert!(early.is_err(), "it was kept back");
+        near.write_all(b"two").await.unwrap();
+        gate.open();
+        timeout(BOUND, there.read_exact(&mut bytes))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(&bytes, b"onetwo");
+        // The other way it never is.
+        gate.shut();
+        there.write_all(b"answer").await.unwrap();
+        timeout(BOUND, near.read_exact(&mut bytes))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(&bytes, b"answer");
+    }
+
+    #[tokio::test]
+    async fn a_gate_that_nobody_opens_opens_by_itself() {
+        let (server, mut there) = UnixStream::pair().unwrap();
+        let (mut near, gate) = before(server).unwrap();
+        gate.shut();
+        near.write_all(b"x").await.unwrap();
+        assert_eq!(
+            timeout(BOUND, there.read_u8()).await.unwrap().unwrap(),
+            b'x'
+        );
+    }
+
+    #[tokio::test]
+    async fn the_end_of_either_side_is_passed_on() {
+        let (server, mut there) = UnixStream::pair().unwrap();
+        let (mut near, _gate) = before(server).unwrap();
+        // What the server has said before comes first, also when it no longer takes anything.
+        there.write_all(&vec![b'x'; 1 << 16][..]).await.ok();
+        drop(there);
+        near.write_all(b"too late").await.ok();
+        let mut said = Vec::new();
+        timeout(BOUND, near.read_to_end(&mut said))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(said.len(), 1 << 16);
+
+        let (server, mut there) = UnixStream::pair().unwrap();
+        let (near, _gate) = before(server).unwrap();
+        drop(near);
+        assert_eq!(
+            timeout(BOUND, there.read(&mut [0; 1]))
+                .await
+                .unwrap()
+                .unwrap(),
+            0
+        );
+        // Nothing holds the connection any more.
+        let closed = async {
+            while there.write_all(b"x").await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(BOUND, closed).await.unwrap();
+    }
+}
