@@ -6,16 +6,24 @@
 use std::io;
 use std::time::Duration;
 
+use bytes::{Buf, BytesMut};
 use futures_util::future::{Either, select};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// Bytes are kept back no longer than this, as over TCP.
 const LONGEST: Duration = Duration::from_millis(200);
-/// So much is passed on at once.
+/// So much is read at once.
 const PIECE: usize = 16 * 1024;
+/// So much may wait for the server. Pingora reads nothing from a server while it writes to it, so a server that does
+/// the same would never go on; over TCP it is the system's buffers that keep them apart, and those of Unix sockets
+/// are small.
+const MOST_WAITING: usize = 4 * 1024 * 1024;
+/// What still waits when the near end is closed has so long.
+const PARTING: Duration = Duration::from_secs(2);
 
 /// What keeps the bytes of a relayed connection back.
 #[derive(Debug)]
@@ -65,20 +73,27 @@ async fn forth(
     mut to: OwnedWriteHalf,
     mut is_shut: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let mut bytes = Vec::with_capacity(PIECE);
-    while from.read_buf(&mut bytes).await.is_ok_and(|read| read > 0) {
-        // The gate is gone when the near end is about to be closed: that is no reason to wait either.
-        let _ = tokio::time::timeout(LONGEST, is_shut.wait_for(|is_shut| !is_shut)).await;
-        to.write_all(&bytes).await?;
-        bytes.clear();
+    let (mut piece, mut waiting) = (vec![0; PIECE], BytesMut::new());
+    loop {
+        tokio::select! {
+            read = from.read(&mut piece), if waiting.len() < MOST_WAITING => {
+                let read = read.unwrap_or(0);
+                if read == 0 {
+                    break;
+                }
+                waiting.extend_from_slice(&piece[..read]);
+                // A gate that is gone is none: the near end is about to be closed.
+                let _ = timeout(LONGEST, is_shut.wait_for(|is_shut| !is_shut)).await;
+            }
+            written = to.write(&waiting), if !waiting.is_empty() => waiting.advance(written?),
+        }
     }
-    Ok(())
+    timeout(PARTING, to.write_all(&waiting)).await?
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::time::timeout;
 
     const BOUND: Duration = Duration::from_secs(10);
 
