@@ -20,7 +20,7 @@ const LONGEST: Duration = Duration::from_millis(200);
 const PIECE: usize = 16 * 1024;
 /// So much may wait for the server. Pingora reads nothing from a server while it writes to it, so a server that does
 /// the same would never go on; over TCP it is the system's buffers that keep them apart, and those of Unix sockets
-/// are small.
+/// are small. Where even more is under way both ways, both stand still.
 const MOST_WAITING: usize = 4 * 1024 * 1024;
 /// What still waits when the near end is closed has so long.
 const PARTING: Duration = Duration::from_secs(2);
