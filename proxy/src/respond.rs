@@ -362,24 +362,30 @@ fn json_body(failure: Failure, request_id: &str) -> String {
     serde_json::json!({ "detail": failure.sentence(), "request_id": request_id }).to_string()
 }
 
+/// The head of each page, with the ways on.
+const SITE: &str = "<a class=\"skip\" href=\"#content\">Skip to the content</a>\n<header class=\"site\">\n\
+    <nav aria-label=\"Site\"><a href=\"/\">Who answers?</a> <a href=\"/api/\">Music API</a></nav>\n</header>\n";
+
 /// `request_id` is the proxy's own or a client's that has only letters, digits, `-`, `_` and `.`.
 fn html_body(failure: Failure, styled: bool, request_id: &str) -> String {
     let status = failure.status();
     let reason = status.canonical_reason().unwrap_or("Error");
     let (code, sentence) = (status.as_u16(), failure.sentence());
-    let links = if styled {
-        format!(
+    // The layout of the other pages, where the proxy has their style sheet.
+    let (name, links, site) = if styled {
+        let links = format!(
             "<link rel=\"icon\" href=\"/static/favicon.svg\" type=\"image/svg+xml\">\n\
              <link rel=\"stylesheet\" href=\"{STYLE_SHEET}\">\n"
-        )
+        );
+        (" – Music API", links, SITE)
     } else {
-        String::new()
+        ("", String::new(), "")
     };
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{code} {reason}</title>\n{links}</head>\n<body>\n<main class=\"page\">\n\
+         <title>{code} {reason}{name}</title>\n{links}</head>\n<body>\n{site}<main id=\"content\" class=\"page\" tabindex=\"-1\">\n\
          <section class=\"panel narrow\">\n<h1>{code} {reason}</h1>\n<p>{sentence}</p>\n\
          <p class=\"hint\">Request <code>{request_id}</code>, answered by <code class=\"instance\">{INSTANCE}</code></p>\n\
          </section>\n</main>\n</body>\n</html>\n"

@@ -150,8 +150,28 @@ async fn start(
         "to add music, sign in as {ADMIN}; the password is in {}",
         password.display()
     ));
-    logs.say_plainly(&format!("ready: {}", browser_url(options.listen)));
+    let url = browser_url(options.listen);
+    logs.say_plainly(&format!("ready: {url}"));
+    logs.say_plainly(&things_to_try(&url, &this_program()));
     Ok(())
+}
+
+/// This program as it was called.
+fn this_program() -> String {
+    std::env::args().next().unwrap_or_else(|| "stack".into())
+}
+
+/// What one does first, in another terminal.
+fn things_to_try(url: &str, program: &str) -> String {
+    format!(
+        "\nThree things to try, in another terminal:\n\
+        \x20 curl -si {url}api/music/ | grep -i x-instance\n\
+        \x20     Whose turn is it? Ask again.\n\
+        \x20 {program} stop api\n\
+        \x20     One instance less, and nothing breaks. Back again: {program} start api\n\
+        \x20 {program} scale api=3\n\
+        \x20     Four names take turns.\n"
+    )
 }
 
 /// Makes the folders for the sockets of the API instances, without what a killed stack left there.

@@ -7,7 +7,7 @@ use axum::response::{Html, IntoResponse, Response};
 use http::header::{
     ALLOW, CACHE_CONTROL, EXPIRES, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE, VARY,
 };
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use utoipa::ToSchema;
 
 use super::login_page::LoginPage;
@@ -45,8 +45,13 @@ struct Form {
 }
 
 impl Form {
-    async fn from_sent(sent: &Sent) -> Result<Self, Error> {
-        let mut form = Self::default();
+    /// Reads a form. Where it does not say where to go afterwards, the address may.
+    async fn from_request(request: Request) -> Result<Self, Error> {
+        let mut form = Self {
+            next: wished(request.uri()),
+            ..Self::default()
+        };
+        let sent = Sent::from_request(request, &()).await?;
         for (field, value) in sent.form().await? {
             match field.as_str() {
                 "username" => form.name = value,
@@ -58,6 +63,15 @@ impl Form {
         }
         Ok(form)
     }
+}
+
+/// Returns the `next` of an address.
+fn wished(uri: &Uri) -> String {
+    let query = uri.query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes())
+        .find(|(field, _)| field == "next")
+        .map(|(_, next)| next.into_owned())
+        .unwrap_or_default()
 }
 
 /// What of a request's head matters here.
@@ -107,12 +121,8 @@ impl Head {
 #[utoipa::path(get, path = "/api-auth/login/", tag = "session", operation_id = "login_form", summary = "The form to sign in",
     responses((status = 200, description = "The form.", body = String, content_type = "text/html")))]
 pub async fn show(State(app): State<App>, request: Request) -> Result<Response, Error> {
-    let query = request.uri().query().unwrap_or_default();
-    let (_, wished) = form_urlencoded::parse(query.as_bytes())
-        .find(|(field, _)| field == "next")
-        .unwrap_or_default();
     let form = Form {
-        next: next::local(&wished).unwrap_or_default(),
+        next: next::local(&wished(request.uri())).unwrap_or_default(),
         ..Form::default()
     };
     show_form(&app, &Head::of(&request), StatusCode::OK, None, &form)
@@ -125,7 +135,7 @@ pub async fn show(State(app): State<App>, request: Request) -> Result<Response, 
         (status = 302, description = "Signed in: on to `next`.", body = String, content_type = "text/html")))]
 pub async fn log_in(State(app): State<App>, request: Request) -> Result<Response, Error> {
     let head = Head::of(&request);
-    let mut form = Form::from_sent(&Sent::from_request(request, &()).await?).await?;
+    let mut form = Form::from_request(request).await?;
     form.next = next::local(&form.next).unwrap_or_default();
     if let Some(refusal) = head.refuse_other_sites(&app, form.csrf.as_deref()) {
         return Ok(refusal);
@@ -195,7 +205,7 @@ async fn begin(app: &App, head: &Head, who: SignedIn, form: &Form) -> Result<Res
     responses((status = 302, description = "Signed out: on to `next`.", body = String, content_type = "text/html")))]
 pub async fn log_out(State(app): State<App>, request: Request) -> Result<Response, Error> {
     let head = Head::of(&request);
-    let form = Form::from_sent(&Sent::from_request(request, &()).await?).await?;
+    let form = Form::from_request(request).await?;
     if let Some(refusal) = head.refuse_other_sites(&app, form.csrf.as_deref()) {
         return Ok(refusal);
     }

@@ -159,6 +159,17 @@ impl Values<'_> {
     }
 }
 
+/// Returns what is said of each field, with its name.
+pub(super) fn problems_of_fields(refusal: &Value) -> Vec<String> {
+    let said = |(name, label)| {
+        let texts = refusal.get(name).map(messages).unwrap_or_default();
+        texts
+            .into_iter()
+            .map(move |text| format!("{label}: {text}"))
+    };
+    FIELDS.into_iter().flat_map(said).collect()
+}
+
 /// Returns the texts of a list of messages.
 pub(super) fn messages(list: &Value) -> Vec<String> {
     let texts = list.as_array().into_iter().flatten();

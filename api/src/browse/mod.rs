@@ -228,7 +228,7 @@ fn page_of<'a>(
         done: done(view, status, json),
         problems: json
             .filter(|_| is_failure)
-            .map(problems)
+            .map(|json| problems(json, editing.as_ref().is_some_and(|editing| editing.is_raw)))
             .unwrap_or_default(),
         is_cut: is_first && pager.as_ref().is_none_or(|pager| pager.next.is_some()),
         seeking: view
@@ -282,11 +282,14 @@ fn done(view: &View, status: StatusCode, json: Option<&Value>) -> Option<Done> {
     }
 }
 
-/// Returns what is wrong, apart from what is said at a field.
-fn problems(json: &Value) -> Vec<String> {
+/// Returns what is wrong, apart from what is said at a field; of raw data it is said here.
+fn problems(json: &Value, is_raw: bool) -> Vec<String> {
     let detail = json.get("detail").and_then(Value::as_str);
     let others = json.get("non_field_errors").map(editing::messages);
     let mut all: Vec<_> = detail.map(str::to_owned).into_iter().collect();
     all.extend(others.unwrap_or_default());
+    if is_raw {
+        all.extend(editing::problems_of_fields(json));
+    }
     all
 }

@@ -74,17 +74,18 @@ impl Writer<'_> {
 
     fn text(&mut self, text: &str) {
         let rest = text.strip_prefix(self.origin);
-        if !self.origin.is_empty() && rest.is_some_and(|rest| rest.starts_with('/')) {
+        let is_here = !self.origin.is_empty() && rest.is_some_and(|rest| rest.starts_with('/'));
+        if is_here {
             self.out.push_str("<a href=\"");
             escape(&mut self.out, text);
             self.out.push_str("\">");
-            self.quoted(text);
+        }
+        // Marks that turn the direction of writing end where the text ends.
+        self.out.push_str("<bdi>");
+        self.quoted(text);
+        self.out.push_str("</bdi>");
+        if is_here {
             self.out.push_str("</a>");
-        } else {
-            // Marks that turn the direction of writing end where the text ends.
-            self.out.push_str("<bdi>");
-            self.quoted(text);
-            self.out.push_str("</bdi>");
         }
     }
 
@@ -136,7 +137,7 @@ mod tests {
         };
         check(
             "http://m.test/?a=1&b=\"",
-            "<a href=\"http://m.test/?a=1&amp;b=&quot;\">&quot;http://m.test/?a=1&amp;b=\\&quot;&quot;</a>",
+            "<a href=\"http://m.test/?a=1&amp;b=&quot;\"><bdi>&quot;http://m.test/?a=1&amp;b=\\&quot;&quot;</bdi></a>",
         );
         for other in [
             "http://m.test.evil/",

@@ -1,6 +1,5 @@
 //! What a client may write of a music: checked, trimmed, ready for the store.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -40,7 +39,7 @@ pub(super) struct Change {
 impl Draft {
     /// Checks a whole music.
     pub(super) fn from_sent(sent: &Sent) -> Result<Self, Error> {
-        Self::from_object(sent.object()?)
+        Self::from_object(&sent.object()?)
     }
 
     /// Checks a whole music, in JSON.
@@ -59,7 +58,8 @@ impl Draft {
 impl Change {
     /// Checks what there is of a music.
     pub(super) fn from_sent(sent: &Sent) -> Result<Self, Error> {
-        let fields = Fields::from_object(sent.object()?)?;
+        let json = sent.object()?;
+        let fields = Fields::from_object(&json)?;
         let mut errors = Map::new();
         let song = optional("song", fields.song, &mut errors);
         let singer = optional("singer", fields.singer, &mut errors);
@@ -97,17 +97,46 @@ impl<'json> Deserialize<'json> for Fields<'json> {
 
             fn visit_map<A: MapAccess<'json>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Fields::default();
-                while let Some(name) = map.next_key::<Cow<'json, str>>()? {
-                    match name.as_ref() {
-                        "song" => fields.song = Some(map.next_value()?),
-                        "singer" => fields.singer = Some(map.next_value()?),
-                        _ => drop(map.next_value::<IgnoredAny>()?),
+                while let Some(name) = map.next_key::<Name>()? {
+                    match name {
+                        Name::Song => fields.song = Some(map.next_value()?),
+                        Name::Singer => fields.singer = Some(map.next_value()?),
+                        Name::Other => drop(map.next_value::<IgnoredAny>()?),
                     }
                 }
                 Ok(fields)
             }
         }
         deserializer.deserialize_map(Object)
+    }
+}
+
+/// What a field is called. Read as bytes: a name that is no text, as of half a surrogate pair, is ignored like any other.
+enum Name {
+    Song,
+    Singer,
+    Other,
+}
+
+impl<'json> Deserialize<'json> for Name {
+    fn deserialize<D: Deserializer<'json>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Name;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a name")
+            }
+
+            fn visit_bytes<E: serde::de::Error>(self, name: &[u8]) -> Result<Name, E> {
+                Ok(match name {
+                    b"song" => Name::Song,
+                    b"singer" => Name::Singer,
+                    _ => Name::Other,
+                })
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
     }
 }
 
@@ -148,7 +177,8 @@ mod tests {
 
     #[test]
     fn the_last_of_two_fields_counts_and_unknown_ones_do_not() {
-        let json = r#"{"song":"first","id":77,"song":"last","singer":"x","nope":{"a":[1]}}"#;
+        // The name of one is half a surrogate pair.
+        let json = r#"{"song":"first","id":77,"so\u006eg":"last","singer":"x","nope":{"a":[1]},"\ud800":1}"#;
         assert_eq!(
             draft(json).unwrap(),
             Draft {

@@ -12,7 +12,7 @@ use super::draft::{Change, Draft};
 use super::id::Id;
 use super::list::{Asked, Links, respond};
 use super::order::{Order, Write};
-use super::{metadata, store};
+use super::{all_singers, metadata, store};
 use crate::auth::Caller;
 use crate::browse::FirstRows;
 use crate::endpoint::{Endpoint, json_of, reply};
@@ -162,13 +162,14 @@ pub async fn singers(
     Extension(format): Extension<Format>,
 ) -> Result<Response, Error> {
     if format == Format::Json {
-        return Ok(json_of(app.reads().singers().await?));
+        return all_singers::respond(app.reads().clone()).await;
     }
     let mut work = app.database().work();
     // One more tells whether there are more.
     let first = work.run(|connection| {
-        Box::pin(store::first_singers(
+        Box::pin(store::singers(
             connection,
+            None,
             SINGERS_IN_A_PAGE as i64 + 1,
         ))
     });

@@ -3,6 +3,7 @@
 //! [`handler`](self) → `store` → `row`; what a client sends becomes a `draft` first. A write is an `order`,
 //! carried out by `store` or, under a key, by `keyed`; `verdict` tells why nothing was written.
 
+mod all_singers;
 mod current;
 pub(crate) mod described;
 pub(crate) mod desk;

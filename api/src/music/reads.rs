@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use sqlx::{PgConnection, Result};
 
+use super::all_singers::{self, Singers};
 use super::current::Rendered;
 use super::list::ListReads;
 use super::store;
@@ -43,9 +44,9 @@ impl Reads {
         self.details.read(Detail(id)).await
     }
 
-    /// Reads everyone who sings, as JSON.
-    pub(super) async fn singers(&self) -> Result<Bytes, Fault> {
-        self.singers.read(Singers).await
+    /// Reads some of those who sing.
+    pub(super) async fn singers(&self, wanted: Singers) -> Result<all_singers::Window, Fault> {
+        self.singers.read(wanted).await
     }
 
     /// Returns the reads of lists.
@@ -79,16 +80,5 @@ impl Read for Detail {
             let found = store::detail(connection, self.0).await?;
             Ok(found.map(|detail| json::to_bytes(&detail).into()))
         })
-    }
-}
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Singers;
-
-impl Read for Singers {
-    type Answer = Bytes;
-
-    fn query(self, connection: &mut PgConnection) -> BoxFuture<'_, Result<Self::Answer>> {
-        Box::pin(async move { Ok(json::to_bytes(&store::singers(connection).await?).into()) })
     }
 }

@@ -88,39 +88,42 @@ pub(super) async fn detail(connection: &mut PgConnection, id: i64) -> Result<Opt
         .await
 }
 
-/// Returns everyone who sings, each once, sorted by code point.
-pub(super) async fn singers(connection: &mut PgConnection) -> Result<Vec<String>> {
-    sqlx::query_scalar!(
-        r#"select singer collate "C" as "singer!" from music group by 1 order by 1"#
-    )
-    .fetch_all(connection)
-    .await
-}
-
-/// Returns the first of everyone who sings, sorted: from one to the next by the index, whatever number of rows each has.
-pub(super) async fn first_singers(
+/// Returns who sings after somebody, or from the first one on, each once, sorted by code point: from one to the next
+/// by the index, whatever number of rows each has. They are no more than `most`, and end early after [`PAGE_BYTES`].
+pub(super) async fn singers(
     connection: &mut PgConnection,
-    limit: i64,
+    after: Option<&str>,
+    most: i64,
 ) -> Result<Vec<String>> {
-    // The index has the first 200 characters; of a longer name the rows tell the rest.
+    // The index has the first 200 characters; of a longer name the rows tell the rest. There is one name more than
+    // asked for: the first one may be that after which they begin.
     sqlx::query_scalar(
         r#"with recursive name as (
-               (select left(singer, 200) collate "C" as head from music order by 1 limit 1)
+               (select left(singer, 200) collate "C" as head from music
+                where left(singer, 200) collate "C" >= left(coalesce($1, ''), 200) collate "C" order by 1 limit 1)
                union all
                select (select left(singer, 200) collate "C" from music
                        where left(singer, 200) collate "C" > name.head order by 1 limit 1)
                from name where name.head is not null
+           ), whole as (
+               select singer from (
+                   select head from name where head is not null limit $2 + 1
+               ) as heads cross join lateral (
+                   select head as singer where length(head) < 200
+                   union
+                   select singer from music
+                   where length(head) = 200 and left(singer, 200) collate "C" = head
+               ) as names where $1 is null or singer collate "C" > $1
            )
-           select singer collate "C" from (
-               select head from name where head is not null limit $1
-           ) as heads cross join lateral (
-               select head as singer where length(head) < 200
-               union
-               select singer from music
-               where length(head) = 200 and left(singer, 200) collate "C" = head
-           ) as whole order by 1 limit $1"#,
+           select singer from (
+               select singer, sum(octet_length(singer)) over (
+                   order by singer collate "C" rows between unbounded preceding and 1 preceding) as bytes_before
+               from whole
+           ) as sized where coalesce(bytes_before, 0) <= $3 order by singer collate "C" limit $2"#,
     )
-    .bind(limit)
+    .bind(after)
+    .bind(most)
+    .bind(PAGE_BYTES)
     .fetch_all(connection)
     .await
 }

@@ -9,7 +9,7 @@ use crate::pages_reader::Browser;
 use crate::support::{ADMIN, PASSWORD, request};
 
 /// Every address of the admin, and whether a form is sent to it.
-const ADDRESSES: [(&str, bool); 9] = [
+const ADDRESSES: [(&str, bool); 10] = [
     ("/admin/", false),
     ("/admin/music/", false),
     ("/admin/music/add/", true),
@@ -18,6 +18,7 @@ const ADDRESSES: [(&str, bool); 9] = [
     ("/admin/users/", false),
     ("/admin/users/add/", true),
     ("/admin/users/1/", true),
+    ("/admin/users/1/password/", true),
     ("/admin/password/", true),
 ];
 

@@ -72,6 +72,28 @@ async fn a_form_in_parts_signs_in_too(_: PgPoolOptions, database: PgConnectOptio
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn where_to_go_may_stand_in_the_address(_: PgPoolOptions, database: PgConnectOptions) {
+    add_admin(&database).await;
+    let api = start(&database).await;
+    let named = format!("username={ADMIN}&password={PASSWORD}");
+    for (query, field, expected) in [
+        ("?next=/api/music/", "", "/api/music/"),
+        ("?next=/api/music/", "&next=/admin/", "/admin/"),
+        // The form says that it is nowhere in particular.
+        ("?next=/api/music/", "&next=", "/api/"),
+        ("?next=//evil.example/", "", "/api/"),
+        ("", "", "/api/"),
+    ] {
+        let body = format!("{named}{field}");
+        let answer = post(&api, &format!("{LOGIN}{query}"), &[SAME_SITE], &body).await;
+        assert_eq!(answer.header("location"), expected, "{query} {field}");
+        let out = format!("/api-auth/logout/{query}");
+        let answer = post(&api, &out, &[SAME_SITE], &field.replace('&', "")).await;
+        assert_eq!(answer.header("location"), expected, "{out} {field}");
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn the_addresses_of_the_session_say_what_they_know(
     _: PgPoolOptions,
     database: PgConnectOptions,

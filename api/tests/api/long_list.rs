@@ -47,9 +47,12 @@ async fn a_long_list_is_streamed_from_the_first_byte_on_with_flat_memory(
         "/api/music/",
         "/api/music/?ordering=-song",
         "/api/music/?search=SONG",
+        "/api/music/all_singer/",
     ] {
         let (first, length) = read(&path, list).await;
-        assert!(length > rows * row, "{list}: {length} bytes");
+        // Every row has a singer of its own, but a short one.
+        let least = if list.ends_with("singer/") { 14 } else { row };
+        assert!(length > rows * least, "{list}: {length} bytes");
         assert!(first < Duration::from_secs(5), "{list}: {first:?}");
         let growth = peak(&child).await - before;
         assert!(
@@ -73,7 +76,7 @@ async fn fill(pool: &PgPool, rows: u64) -> u64 {
     }
     sqlx::query(
         "insert into music (song, singer)
-         select 'song ' || i || repeat('x', $2), 'singer ' || i % 100 from generate_series(1, $1) i",
+         select 'song ' || i || repeat('x', $2), 'singer ' || i from generate_series(1, $1) i",
     )
     .bind(i64::try_from(rows).unwrap())
     .bind(i32::try_from(padding).unwrap())

@@ -45,6 +45,7 @@ mod searching;
 mod sessions;
 mod settings;
 mod sign_in_races;
+mod singers;
 mod sockets;
 mod stopping;
 mod support;

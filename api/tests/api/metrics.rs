@@ -91,3 +91,27 @@ async fn requests_are_counted_by_pattern_and_shown_elsewhere(
         .await;
     assert_eq!(hidden.status, 404);
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_key_that_comes_again_is_counted(_: PgPoolOptions, database: PgConnectOptions) {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("metrics.sock");
+    let listen = format!("unix:{}", socket.display());
+    let settings = [
+        ("API_METRICS_LISTEN", listen.as_str()),
+        ("API_PERMISSION", "open"),
+    ];
+    let serving = Serving::start(folder.path(), "api_1", &database, &settings).await;
+    for _ in 0..3 {
+        let headers = [
+            ("content-type", "application/json"),
+            ("idempotency-key", "1c1b3f9e-7f5e-4c62-9d8b-8f2f6f3c2a10"),
+        ];
+        let body = r#"{"song":"s","singer":"x"}"#;
+        let answer = serving.send(request(Method::POST, "/api/music/", &headers, body));
+        assert_eq!(answer.await.status, 201);
+    }
+    let shown = scrape(&socket).await;
+    let text = shown.text();
+    assert!(text.contains("\napi_repeated_keys_total 2\n"), "{text}");
+}

@@ -45,7 +45,12 @@ fn html_shows_the_status_and_the_sentence() {
     let body = html_body(Failure::NoRoute, true, "id-1");
     assert!(body.contains("Request <code>id-1</code>"), "{body}");
     assert!(body.contains(STYLE_SHEET));
-    assert!(!html_body(Failure::NoRoute, false, "id-1").contains("/static/"));
+    assert!(
+        body.contains("<a href=\"/api/\">Music API</a>"),
+        "the ways on"
+    );
+    let plain = html_body(Failure::NoRoute, false, "id-1");
+    assert!(!plain.contains("/static/") && !plain.contains("href"));
     assert!(body.contains("<h1>404 Not Found</h1>"));
     assert!(body.contains("There is nothing at this address."));
     // On a phone and in the dark as well.

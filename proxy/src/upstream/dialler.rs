@@ -39,7 +39,7 @@ pub struct CutHandle {
     socket: OwnedFd,
     /// Where bytes to a Unix socket are kept back.
     gate: Option<Gate>,
-    /// It lives as long as the connection.
+    /// It lives as long as the connection, or its near end.
     _counted: Counted,
 }
 

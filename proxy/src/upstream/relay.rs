@@ -4,6 +4,7 @@
 //! kept back. It is for tunnels alone ([`crate::gateway`] says why): other requests are not copied once more.
 
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -12,17 +13,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-/// Bytes are kept back no longer than this, as over TCP.
+/// A piece is kept back no longer than this, as over TCP.
 const LONGEST: Duration = Duration::from_millis(200);
 /// So much is read at once.
 const PIECE: usize = 16 * 1024;
 /// So much may wait for the server. Pingora reads nothing from a server while it writes to it, so a server that does
 /// the same would never go on; over TCP it is the system's buffers that keep them apart, and those of Unix sockets
 /// are small. Where even more is under way both ways, both stand still.
-const MOST_WAITING: usize = 4 * 1024 * 1024;
-/// What still waits when the near end is closed has so long.
+const MOST_WAITING: usize = 1024 * 1024;
+/// What still waits when the near end is closed has so long. Then the connection is closed, whatever the server does.
 const PARTING: Duration = Duration::from_secs(2);
 
 /// What keeps the bytes of a relayed connection back.
@@ -52,19 +53,29 @@ pub(super) fn before(server: UnixStream) -> io::Result<(UnixStream, Gate)> {
 /// Passes bytes both ways until the near end is closed. When the server has closed, the near end gets all that it
 /// said before, and the end.
 async fn pass(far: UnixStream, server: UnixStream, is_shut: watch::Receiver<bool>) {
+    let gone = gone(is_shut.clone());
     let (from_near, mut to_near) = far.into_split();
     let (mut from_server, to_server) = server.into_split();
-    let back = async {
+    let back = pin!(async {
         // However it ends, this is the end.
         let _ = copy(&mut from_server, &mut to_near).await;
         let _ = to_near.shutdown().await;
-    };
-    let (there, back) = (forth(from_near, to_server, is_shut), std::pin::pin!(back));
-    match select(std::pin::pin!(there), back).await {
-        Either::Left((Ok(()), _)) => {}
-        Either::Left((Err(_), back)) => back.await,
-        Either::Right(((), there)) => drop(there.await),
-    }
+    });
+    let forth = pin!(forth(from_near, to_server, is_shut));
+    let both = pin!(async {
+        match select(forth, back).await {
+            Either::Left((Ok(()), _)) => {}
+            Either::Left((Err(_), back)) => back.await,
+            Either::Right(((), forth)) => drop(forth.await),
+        }
+    });
+    select(both, pin!(gone)).await;
+}
+
+/// Waits until the near end is closed, and [`PARTING`]: whoever holds that holds the gate, too.
+async fn gone(mut gate: watch::Receiver<bool>) {
+    while gate.changed().await.is_ok() {}
+    sleep(PARTING).await;
 }
 
 /// Passes on what is written at the near end, until it is closed. Fails when the server takes no more.
@@ -85,10 +96,15 @@ async fn forth(
                 // A gate that is gone is none: the near end is about to be closed.
                 let _ = timeout(LONGEST, is_shut.wait_for(|is_shut| !is_shut)).await;
             }
-            written = to.write(&waiting), if !waiting.is_empty() => waiting.advance(written?),
+            written = to.write(&waiting), if !waiting.is_empty() => {
+                waiting.advance(written?);
+                if waiting.is_empty() && waiting.capacity() > 4 * PIECE {
+                    waiting = BytesMut::new();
+                }
+            }
         }
     }
-    timeout(PARTING, to.write_all(&waiting)).await?
+    to.write_all(&waiting).await
 }
 
 #[cfg(test)]
@@ -167,5 +183,23 @@ mod tests {
             }
         };
         timeout(BOUND, closed).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_server_that_takes_nothing_holds_nothing() {
+        for bytes in [300 * 1024, 4 * MOST_WAITING] {
+            let (server, mut there) = UnixStream::pair().unwrap();
+            let (mut near, gate) = before(server).unwrap();
+            let written = timeout(LONGEST, near.write_all(&vec![b'x'; bytes])).await;
+            assert_eq!(written.is_err(), bytes > MOST_WAITING);
+            drop((near, gate));
+            let closed = async {
+                // It says something now and then, and reads nothing.
+                while there.write_all(b"x").await.is_ok() {
+                    sleep(Duration::from_millis(20)).await;
+                }
+            };
+            timeout(BOUND, closed).await.unwrap();
+        }
     }
 }

@@ -169,19 +169,19 @@ async fn on_unix(path: &Path) -> Proxy {
 async fn more_passes_than_any_buffer_and_any_limit_of_a_body_hold() {
     let talker = Talker::start(SWITCHED).await;
     let proxy = Proxy::built(&[talker.address], "", ROUTE, STEADY).await;
-    much_passes(&proxy).await;
+    much_passes(&proxy, 4 << 20).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("talker.sock");
     Talker::on_unix(&path, SWITCHED);
-    much_passes(&on_unix(&path).await).await;
+    much_passes(&on_unix(&path).await, 1 << 20).await;
 }
 
-async fn much_passes(proxy: &Proxy) {
+async fn much_passes(proxy: &Proxy, bytes: u32) {
     let mut stream = proxy.connect().await;
     stream.write_all(HANDSHAKE.as_bytes()).await.unwrap();
     head(&mut stream).await;
     let (mut reader, mut writer) = stream.split();
-    let sent: Vec<u8> = (0..4 << 20).map(|index: u32| (index % 251) as u8).collect();
+    let sent: Vec<u8> = (0..bytes).map(|index| (index % 251) as u8).collect();
     let mut heard = vec![0; sent.len()];
     let both = async { tokio::join!(writer.write_all(&sent), reader.read_exact(&mut heard)) };
     let (wrote, read) = tokio::time::timeout(BOUND, both).await.unwrap();

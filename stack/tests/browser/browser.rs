@@ -180,6 +180,13 @@ impl<'a> Browser<'a> {
         }
     }
 
+    /// Presses the tab key once.
+    pub(crate) fn tab(&self) {
+        let press = |kind: &str| json!({ "type": kind, "value": "\u{e004}" });
+        let keys = json!({ "type": "key", "id": "keyboard", "actions": [press("keyDown"), press("keyUp")] });
+        self.post("actions", &json!({ "actions": [keys] }));
+    }
+
     /// What a field holds.
     pub(crate) fn value(&self, css: &str) -> String {
         let element = self.wait_for("css selector", css);

@@ -12,6 +12,7 @@
 mod accessibility;
 mod admin;
 mod browser;
+mod keyboard;
 mod music;
 mod odd_names;
 mod screenshots;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         ("odd_names", odd_names::SCENARIOS),
         ("tls", tls::SCENARIOS),
         ("accessibility", accessibility::SCENARIOS),
+        ("keyboard", keyboard::SCENARIOS),
         ("screenshots", screenshots::scenarios()),
     ] {
         // Without axe-core (scripts/axe fetches it) they are counted as skipped.

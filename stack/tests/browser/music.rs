@@ -106,6 +106,11 @@ fn send_raw_data(browser: &Browser<'_>) {
     browser.sees(".answer", "HTTP 400");
     assert_eq!(browser.value("#raw-content"), "{\"song\": \"Raw\", ");
     browser.was_refused(400);
+    browser.fill("#raw-content", "{\"song\": \"\"}");
+    browser.click(SEND_RAW);
+    browser.sees("#problems", "Song: This field may not be blank.");
+    browser.sees("#problems", "Singer: This field is required.");
+    browser.was_refused(400);
     browser.fill(
         "#raw-content",
         "{\"song\": \"Raw\", \"singer\": \"Cooked\"}",

@@ -1,8 +1,9 @@
 //! The rows that may have the words of a search, from the index on them.
 //!
-//! The index knows three letters or digits in a row, wherever they stand, of all texts but long ones. What it names is
-//! looked at like any other row, so it may name too many, but must not leave out one. Where it cannot say it, or
-//! names too many, a search looks at all rows: it is then soon full, or as slow as without an index.
+//! The index knows three letters or digits in a row, wherever they stand, of all texts but long ones. A search looks
+//! at what it names like at any other row, so it may name too many, but must not leave out one. Where it cannot say it, or
+//! names too many, a search looks at all rows: it is then soon full, or as slow as without an index. To count, the
+//! statement itself looks at each row that is named.
 
 use std::sync::Arc;
 
@@ -110,10 +111,12 @@ fn is_known(word: &str) -> bool {
 struct Told {
     /// It can say something; if not, nothing was found.
     is_known: bool,
-    /// Rows with short texts that have all of the words, but no more than one over [`MOST_SHORT`].
+    /// Rows with short texts that may have all of the words, but no more than one over [`MOST_SHORT`].
     short: Vec<i64>,
-    /// How many they are, but no more than one over what was to be counted.
-    count: i64,
+    /// How many of these were looked at, at most one over what was asked for.
+    looked_at: i64,
+    /// How many of those have all of the words.
+    fitted: i64,
     /// Rows with long texts, but no more than one over [`MOST_LONG`].
     long: Vec<i64>,
     /// How long these are together.
@@ -132,7 +135,7 @@ impl Told {
 
     /// Returns how many rows with short texts have all of the words; `None`: too many to be counted so.
     fn count(&self) -> Option<i64> {
-        (self.count <= MOST_COUNTED).then_some(self.count)
+        (self.looked_at <= MOST_COUNTED).then_some(self.fitted)
     }
 
     /// Returns the rows with long texts; `None`: they are too many or too long.
@@ -142,7 +145,7 @@ impl Told {
     }
 }
 
-/// Asks for no more than `most` rows with short texts.
+/// Looks at no more than `most` rows with short texts, and one.
 async fn read(connection: &mut PgConnection, words: &[String], most: i64) -> Result<Told> {
     let mut statement = QueryBuilder::new("");
     push(&mut statement, words, most);
@@ -167,18 +170,18 @@ pub(super) fn push(statement: &mut QueryBuilder<Postgres>, words: &[String], mos
     statement.push(
         " or datctype not in ('C', 'POSIX'))) as yes \
          ), short as materialized ( \
-             select id from music where (select yes from indexed) and not ",
+             select id, ",
     );
+    // What the index finds by a word has it, but with a blank in it, it may begin in the song and end in the singer.
+    let blank = known.iter().filter(|word| word.contains(' '));
+    let looked_for: Vec<String> = unknown.iter().chain(blank).cloned().collect();
+    store::push_fits(statement, &looked_for);
+    statement.push(" as fits from music where (select yes from indexed) and not ");
     statement.push(IS_LONG);
     for word in &known {
         statement.push(" and ").push(INDEXED).push(" ilike ");
         statement.push_bind(search::pattern(word));
     }
-    // With a blank in it, a word may begin in the song and end in the singer.
-    let (mut looked_at, blank) = (unknown, known.into_iter().filter(|word| word.contains(' ')));
-    looked_at.extend(blank);
-    statement.push(" and ");
-    store::push_fits(statement, &looked_at);
     statement.push(
         "), long as materialized ( \
              select id, octet_length(song) + octet_length(singer) as bytes from music \
@@ -189,12 +192,14 @@ pub(super) fn push(statement: &mut QueryBuilder<Postgres>, words: &[String], mos
     statement.push_bind(MOST_LONG + 1);
     statement.push(") select yes as is_known, array(select id from short limit ");
     statement.push_bind(most.min(MOST_SHORT) + 1);
-    statement.push(") as short, (select count(*) from (select from short limit ");
-    statement.push_bind(most + 1);
     statement.push(
-        ") as counted) as count, array(select id from few) as long, \
-           (select coalesce(sum(bytes), 0)::bigint from few) as bytes from indexed",
+        ") as short, looked_at, fitted, array(select id from few) as long, \
+           (select coalesce(sum(bytes), 0)::bigint from few) as bytes \
+         from indexed, (select count(*) as looked_at, count(*) filter (where fits) as fitted \
+                        from (select fits from short limit ",
     );
+    statement.push_bind(most + 1);
+    statement.push(") as seen) as counted");
 }
 
 #[cfg(test)]
@@ -305,7 +310,11 @@ mod tests {
                 "{words:?}"
             );
             let long = found(&mut connection, &words, Some(long)).await.len();
-            assert_eq!(told.count + long as i64, expected.len() as i64, "{words:?}");
+            assert_eq!(
+                told.fitted + long as i64,
+                expected.len() as i64,
+                "{words:?}"
+            );
             known += 1;
             hits += usize::from(!expected.is_empty());
         }
@@ -342,5 +351,25 @@ mod tests {
             Some(98)
         );
         assert_eq!(candidates("sun", "drop index music_words").await, None);
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn no_more_is_looked_at_for_a_word_that_it_does_not_know(
+        pool: PgPoolOptions,
+        database: PgConnectOptions,
+    ) {
+        let pool = pool.connect_with(database).await.unwrap();
+        let mut connection = pool.acquire().await.unwrap();
+        sqlx::query("insert into music (song, singer) select 'moon ' || i, 'x' from generate_series(1, 3000) i")
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+        let words = ["moon", "77"].map(str::to_owned);
+        let told = read(&mut connection, &words, MOST_SHORT).await.unwrap();
+        assert_eq!(told.looked_at, MOST_SHORT + 1);
+        assert!(told.candidates().ids().is_none());
+        let told = read(&mut connection, &words, MOST_COUNTED).await.unwrap();
+        assert_eq!(told.looked_at, 3000);
+        assert_eq!(told.count(), Some(57));
     }
 }
