@@ -24,6 +24,7 @@ pub mod admin;
 pub mod ask;
 pub mod auth;
 pub mod browse;
+mod charset;
 pub mod cli;
 pub mod config;
 pub mod database;

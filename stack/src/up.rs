@@ -152,13 +152,20 @@ async fn start(
     ));
     let url = browser_url(options.listen);
     logs.say_plainly(&format!("ready: {url}"));
-    logs.say_plainly(&things_to_try(&url, &this_program()));
+    if options.weights.len() > 1 {
+        logs.say_plainly(&things_to_try(&url, &this_stack(layout)));
+    }
     Ok(())
 }
 
-/// This program as it was called.
-fn this_program() -> String {
-    std::env::args().next().unwrap_or_else(|| "stack".into())
+/// What begins a command to this stack.
+fn this_stack(layout: &Layout) -> String {
+    let program = std::env::args().next().unwrap_or_else(|| "stack".into());
+    if layout.dir.ends_with(".stack") {
+        program
+    } else {
+        format!("{program} --dir {}", layout.dir.display())
+    }
 }
 
 /// What one does first, in another terminal.
@@ -170,7 +177,7 @@ fn things_to_try(url: &str, program: &str) -> String {
         \x20 {program} stop api\n\
         \x20     One instance less, and nothing breaks. Back again: {program} start api\n\
         \x20 {program} scale api=3\n\
-        \x20     Four names take turns.\n"
+        \x20     Two names more take turns.\n"
     )
 }
 

@@ -69,7 +69,8 @@ impl Form {
 fn wished(uri: &Uri) -> String {
     let query = uri.query().unwrap_or_default();
     form_urlencoded::parse(query.as_bytes())
-        .find(|(field, _)| field == "next")
+        .filter(|(field, _)| field == "next")
+        .last()
         .map(|(_, next)| next.into_owned())
         .unwrap_or_default()
 }

@@ -74,8 +74,7 @@ fn window(names: &[String]) -> Window {
         text.push(b',');
         text.extend(json::to_bytes(name));
     }
-    let bytes: usize = names.iter().map(String::len).sum();
-    let is_full = names.len() >= PAGE_ROWS || bytes as i64 > PAGE_BYTES;
+    let is_full = may_go_on(names, PAGE_ROWS);
     Window {
         json: text.into(),
         last: names
@@ -83,6 +82,12 @@ fn window(names: &[String]) -> Window {
             .filter(|_| is_full)
             .map(|name| name.as_str().into()),
     }
+}
+
+/// Tells whether there may be more than these, of which no more than so many were asked for.
+pub(super) fn may_go_on(names: &[String], most: usize) -> bool {
+    let bytes: usize = names.iter().map(String::len).sum();
+    names.len() >= most || bytes as i64 > PAGE_BYTES
 }
 
 /// What is still to be sent.

@@ -55,7 +55,9 @@ pub async fn list(
     responses((status = 201, description = "The music as it was stored.", body = super::Music)))]
 pub async fn create(State(app): State<App>, terms: Terms, sent: Sent) -> Result<Response, Error> {
     let write = Write::Insert(Draft::from_sent(&sent)?);
-    Order::new(write, terms, sent.bytes()).carry_out(&app).await
+    Order::new(write, terms, &sent.content())
+        .carry_out(&app)
+        .await
 }
 
 /// `GET /api/music/{id}/`: one music, unless the client has it as it is.
@@ -120,7 +122,7 @@ async fn update(
 ) -> Result<Response, Error> {
     match write {
         Ok(write) => {
-            let order = Order::new(write, terms, sent.bytes());
+            let order = Order::new(write, terms, &sent.content());
             order.carry_out(app).await
         }
         Err(refusal) => {
@@ -174,7 +176,7 @@ pub async fn singers(
         ))
     });
     let mut singers = first.await?;
-    let is_cut = singers.len() > SINGERS_IN_A_PAGE;
+    let is_cut = all_singers::may_go_on(&singers, SINGERS_IN_A_PAGE + 1);
     singers.truncate(SINGERS_IN_A_PAGE);
     let mut response = reply(&singers);
     if is_cut {

@@ -89,7 +89,8 @@ pub(super) async fn detail(connection: &mut PgConnection, id: i64) -> Result<Opt
 }
 
 /// Returns who sings after somebody, or from the first one on, each once, sorted by code point: from one to the next
-/// by the index, whatever number of rows each has. They are no more than `most`, and end early after [`PAGE_BYTES`].
+/// by the index, whatever number of rows each has, but for names of 200 characters and more, of which all rows are read.
+/// They are no more than `most`, and end early after [`PAGE_BYTES`].
 pub(super) async fn singers(
     connection: &mut PgConnection,
     after: Option<&str>,

@@ -174,8 +174,8 @@ impl Facts {
             "docs" | "docs_options" => (&[], &["ServerError"]),
             "docs_file" | "docs_file_options" => (&[], &["NoFile", "ServerError"]),
             "login_form" => (&["next"], &["ServerError"]),
-            "log_in" => (&[], REFUSED_LOGIN),
-            "log_out" => (&[], REFUSED_FORM),
+            "log_in" => (&["next"], REFUSED_LOGIN),
+            "log_out" => (&["next"], REFUSED_FORM),
             "log_in_options" | "log_out_options" | "healthz" => (&[], &["ServerError"]),
             "readyz" => (&[], &["ServerError", "Unavailable"]),
             _ => (

@@ -1,8 +1,9 @@
 //! Everyone who sings: each once, in order, however many they are and whatever they are called.
 
+use http::Method;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::support::Api;
+use crate::support::{Api, request};
 
 /// More than a window has: short names, names that differ behind their 200th character alone, and names that fill a
 /// window by their bytes; each of them twice.
@@ -14,6 +15,10 @@ const ROWS: &str = "insert into music (song, singer)
          union all select chr(64 + i) || repeat('long', 60000) from generate_series(1, 12) i
          union all values (''), ('月'), ('🎵'), ('é'), ('Z'), ('a')
      ) as names (singer)";
+
+/// They fill a window by their bytes.
+const FEW_BUT_LONG: &str = "insert into music (song, singer)
+     select 's', chr(64 + i) || repeat('long', 60000) from generate_series(1, 12) i";
 
 #[sqlx::test(migrations = "../migrations")]
 async fn each_comes_once_and_in_order(pool: PgPoolOptions, database: PgConnectOptions) {
@@ -27,6 +32,8 @@ async fn each_comes_once_and_in_order(pool: PgPoolOptions, database: PgConnectOp
         // As many as a window has, and one less.
         "delete from music where singer not in (select distinct singer from music order by 1 limit 1000)",
         "delete from music where singer = 'Z'",
+        "delete from music",
+        FEW_BUT_LONG,
     ];
     for statement in statements {
         sqlx::query(statement).execute(&pool).await.unwrap();
@@ -40,4 +47,13 @@ async fn each_comes_once_and_in_order(pool: PgPoolOptions, database: PgConnectOp
         assert_eq!(answer.len(), expected.len(), "{statement}");
         assert!(answer == expected, "{statement}");
     }
+    // A page for people shows some of them, and says so.
+    let page = request(
+        Method::GET,
+        "/api/music/all_singer/",
+        &[("accept", "text/html")],
+        "",
+    );
+    let page = api.send(page).await;
+    assert!(page.text().contains("Only the first rows"));
 }

@@ -57,7 +57,7 @@ impl Among {
 /// Asks the index for the rows that may have all of the words. A search can do without an answer.
 pub(super) async fn among(reads: &ListReads, words: &[String]) -> Among {
     let told = ask(reads, words, MOST_SHORT).await;
-    told.map_or(Among::All, |told| told.candidates())
+    told.map_or(Among::All, |told| told.candidates(MOST_SHORT))
 }
 
 /// What was counted by the index.
@@ -76,7 +76,7 @@ pub(super) async fn count(reads: &ListReads, words: &[String]) -> Option<Count> 
     Some(Count {
         short: told.count()?,
         long: Among::Only(told.long()?),
-        among: told.candidates(),
+        among: told.candidates(MOST_COUNTED),
     })
 }
 
@@ -111,12 +111,12 @@ fn is_known(word: &str) -> bool {
 struct Told {
     /// It can say something; if not, nothing was found.
     is_known: bool,
-    /// Rows with short texts that may have all of the words, but no more than one over [`MOST_SHORT`].
-    short: Vec<i64>,
-    /// How many of these were looked at, at most one over what was asked for.
+    /// How many rows with short texts were looked at, at most one over what was asked for.
     looked_at: i64,
-    /// How many of those have all of the words.
+    /// How many of these have all of the words.
     fitted: i64,
+    /// Which ones, but no more than one over [`MOST_SHORT`].
+    short: Vec<i64>,
     /// Rows with long texts, but no more than one over [`MOST_LONG`].
     long: Vec<i64>,
     /// How long these are together.
@@ -124,9 +124,10 @@ struct Told {
 }
 
 impl Told {
-    /// Returns the rows that may have all of the words, or all if they are too many.
-    fn candidates(&self) -> Among {
-        let is_few = self.short.len() as i64 <= MOST_SHORT;
+    /// Returns the rows that may have all of the words, or all if they are too many, or `most` were not enough to
+    /// find them.
+    fn candidates(&self, most: i64) -> Among {
+        let is_few = self.looked_at <= most && self.short.len() as i64 <= MOST_SHORT;
         match self.long().filter(|_| is_few) {
             Some(long) => Among::Only([&self.short, &*long].concat().into()),
             None => Among::All,
@@ -190,16 +191,15 @@ pub(super) fn push(statement: &mut QueryBuilder<Postgres>, words: &[String], mos
     statement.push(IS_LONG).push(" and ").push(INDEXED);
     statement.push(" ilike 'a long text'), few as (select * from long limit ");
     statement.push_bind(MOST_LONG + 1);
-    statement.push(") select yes as is_known, array(select id from short limit ");
-    statement.push_bind(most.min(MOST_SHORT) + 1);
+    statement.push("), seen as (select * from short limit ");
+    statement.push_bind(most + 1);
+    statement.push(") select yes as is_known, array(select id from seen where fits limit ");
+    statement.push_bind(MOST_SHORT + 1);
     statement.push(
         ") as short, looked_at, fitted, array(select id from few) as long, \
            (select coalesce(sum(bytes), 0)::bigint from few) as bytes \
-         from indexed, (select count(*) as looked_at, count(*) filter (where fits) as fitted \
-                        from (select fits from short limit ",
+         from indexed, (select count(*) as looked_at, count(*) filter (where fits) as fitted from seen) as counted",
     );
-    statement.push_bind(most + 1);
-    statement.push(") as seen) as counted");
 }
 
 #[cfg(test)]
@@ -299,7 +299,7 @@ mod tests {
             let second = (search % 5 == 0).then(|| texts(&mut runner, "{1,2}"));
             let words: Vec<String> = [word].into_iter().chain(second).collect();
             let told = read(&mut connection, &words, MOST_COUNTED).await.unwrap();
-            let (among, long) = (told.candidates(), told.long());
+            let (among, long) = (told.candidates(MOST_COUNTED), told.long());
             let (Some(ids), Some(long)) = (among.ids(), long) else {
                 panic!("{words:?}");
             };
@@ -332,7 +332,10 @@ mod tests {
                 .unwrap();
             let words = [word.to_owned()];
             let told = read(&mut connection, &words, MOST_SHORT).await.unwrap();
-            let ids = told.is_known.then(|| told.candidates().ids()).flatten();
+            let ids = told
+                .is_known
+                .then(|| told.candidates(MOST_SHORT).ids())
+                .flatten();
             ids.map(|ids| ids.len())
         };
         let rows = "insert into music (song, singer)
@@ -367,9 +370,11 @@ mod tests {
         let words = ["moon", "77"].map(str::to_owned);
         let told = read(&mut connection, &words, MOST_SHORT).await.unwrap();
         assert_eq!(told.looked_at, MOST_SHORT + 1);
-        assert!(told.candidates().ids().is_none());
+        assert!(told.candidates(MOST_SHORT).ids().is_none());
         let told = read(&mut connection, &words, MOST_COUNTED).await.unwrap();
         assert_eq!(told.looked_at, 3000);
         assert_eq!(told.count(), Some(57));
+        let found = told.candidates(MOST_COUNTED).ids().unwrap();
+        assert_eq!(found.len(), 57);
     }
 }
