@@ -144,25 +144,8 @@ async fn speak_at_once(proxy: &Proxy) {
 
 /// A proxy in front of a server on a Unix socket.
 async fn on_unix(path: &Path) -> Proxy {
-    let proxy = Proxy::start(&format!(
-        r#"
-        listen = ["127.0.0.1:0"]
-        admin = "127.0.0.1:0"
-        [log]
-        access = "off"
-        [[routes]]
-        path = "/api"
-        upstream = "music"
-        {ROUTE}
-        [upstreams.music]
-        servers = [{{ address = "unix:{}" }}]
-        {STEADY}
-        "#,
-        path.display()
-    ))
-    .await;
-    proxy.until_up(1).await;
-    proxy
+    let address = format!("unix:{}", path.display());
+    Proxy::built(&[address], "", ROUTE, STEADY).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
