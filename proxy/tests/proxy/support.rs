@@ -1,6 +1,5 @@
 //! A proxy, upstream servers that do as they are told, and a client that speaks in bytes.
 
-use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -231,7 +230,7 @@ impl Proxy {
 
     /// The same with more lines for each.
     pub(crate) async fn built(
-        addresses: &[impl Display],
+        addresses: &[impl std::fmt::Display],
         clients: &str,
         route: &str,
         upstream: &str,
